@@ -1,0 +1,58 @@
+"""The exception tree: each class carries the exit code of one kind of failure.
+
+An error has three parts. `str(error)` is one sentence on one line that stands alone: it becomes the annotation of
+the job. `evidence` is what was seen (the last lines of a program, a list of findings). `hint` is the next step.
+"""
+
+from __future__ import annotations
+
+
+class PublishError(Exception):
+    """Base of everything we raise on purpose; on its own it means a defect of this program."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, evidence: str = "", hint: str = "") -> None:
+        super().__init__(" ".join(message.split()))
+        self.evidence = evidence.rstrip()
+        self.hint = hint
+
+
+class InputError(PublishError):
+    """What the user gave us can't be used: inputs, configuration files, a missing checkout."""
+
+    exit_code = 2
+
+
+class SynthError(PublishError):
+    """The app, or the installation of its dependencies, failed, timed out or wrote somewhere else."""
+
+    exit_code = 3
+
+
+class CheckError(PublishError):
+    """The rendered manifests were refused by a check or a guard on content."""
+
+    exit_code = 4
+
+
+class RemoteError(PublishError):
+    """The remote could not be read, or refused what we asked it to do."""
+
+    exit_code = 5
+
+
+class BranchError(RemoteError):
+    """The target branch, or the folder on it, is one that we must not overwrite."""
+
+
+class LeaseLostError(RemoteError):
+    """The target branch moved between look and push; recoverable by planning again."""
+
+    exit_code = 6
+
+
+class InterruptedRunError(PublishError):
+    """SIGINT or SIGTERM ended the run before the target branch was touched."""
+
+    exit_code = 130

@@ -1,0 +1,316 @@
+"""Domain values. All are frozen: every arrow of the pipeline can be printed, compared and handed to a test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, NewType
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+Sha = NewType("Sha", str)
+"""A git object id in lower-case hexadecimal: 40 digits (SHA-1) or 64 (SHA-256)."""
+
+METADATA_FILE = "hydrator.metadata"
+"""Marks a folder that we manage; JSON in the format of Argo CD's hydrator and GitOps Promoter. No YAML extension:
+Flux must not read it."""
+
+MANIFEST_SUFFIXES = (".yaml", ".yml")
+"""What kustomize-controller reads below `spec.path`; every other extension is ignored by it."""
+
+CONSTRUCT_METADATA_FILE = "construct-metadata.json"
+"""Written by cdk8s beside the manifests for validation plugins; never published."""
+
+
+class Secret:
+    """A string that can't be printed by accident; `reveal()` is the only way to its value."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """Return the secret itself. Never put the result into argv, a log record, an exception or a file."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    __str__ = __repr__
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._value == other._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+    def __reduce__(self) -> str:
+        # Pickle would write the value into a pipe or file.
+        message = "a Secret can't be pickled"
+        raise TypeError(message)
+
+
+class Outcome(StrEnum):
+    """How a run ended, when it did not end in an error."""
+
+    PUBLISHED = "published"
+    UNCHANGED = "unchanged"
+    SKIPPED = "skipped"
+    DRY_RUN = "dry-run"
+
+
+class Level(StrEnum):
+    """How grave a finding is. An error stops the run before the target branch is touched."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTICE = "notice"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRevision:
+    """The commit that is rendered.
+
+    `date` is the committer date in strict ISO 8601 with its zone (`%cI` of git), `author` is `Name <mail>`.
+    """
+
+    sha: Sha
+    branch: str
+    subject: str
+    body: str
+    author: str
+    date: str
+    url: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.branch}@sha1:{self.sha}" if self.branch else f"sha1:{self.sha}"
+
+    @property
+    def trailers(self) -> Mapping[str, str]:
+        """`Key: value` lines of the last paragraph of the message, keys in lower case; the last of a key wins."""
+        last = self.body.strip().rsplit("\n\n", 1)[-1]
+        pairs = (line.partition(":") for line in last.splitlines())
+        return {key.strip().lower(): value.strip() for key, sep, value in pairs if sep and " " not in key.strip()}
+
+
+@dataclass(frozen=True, slots=True)
+class CIContext:
+    """Where we run and who asked for it.
+
+    `product` is `github`, `gitlab` or `shell`. `workspace` is the root of the source checkout. `remote_url` is the
+    repository that was checked out, without credentials; `default_branch` its default branch where the CI product
+    says so, else empty (the remote is asked). `is_review` is true for pull and merge requests.
+    """
+
+    product: str
+    workspace: Path
+    source: SourceRevision
+    remote_url: str
+    default_branch: str = ""
+    server_url: str = ""
+    repository: str = ""
+    job_url: str = ""
+    is_review: bool = False
+    is_fork: bool = False
+    username: str = "git"
+
+    def commit_url(self, repository_url: str, sha: str) -> str:
+        """Return the web page of a commit, or an empty string where the server is unknown."""
+        if not self.server_url or not repository_url.startswith(self.server_url):
+            return ""
+        infix = "/-/commit/" if self.product == "gitlab" else "/commit/"
+        return repository_url.removesuffix(".git") + infix + sha
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ResourceId:
+    """What makes a Kubernetes object itself: API group (no version: it is the same object), kind, namespace, name."""
+
+    group: str
+    kind: str
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        kind = f"{self.kind}.{self.group}" if self.group else self.kind
+        return f"{kind} {self.namespace}/{self.name}" if self.namespace else f"{kind} {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """One YAML document that describes one resource.
+
+    `text` holds the document's original bytes (between its `---` lines); `is_plain_secret` is true for a `Secret`
+    with readable `data` or `stringData`, whose values are never shown.
+    """
+
+    resource: ResourceId
+    file: str
+    text: bytes
+    is_plain_secret: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check reports. `rule` is a short stable kebab-case name, `file` is relative to the output folder."""
+
+    level: Level
+    rule: str
+    message: str
+    file: str = ""
+    resource: ResourceId | None = None
+    hint: str = ""
+
+    def __str__(self) -> str:
+        where = ", ".join(part for part in (self.file, str(self.resource or "")) if part)
+        return f"{self.level} {self.rule}: {self.message}" + (f" ({where})" if where else "")
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedFile:
+    """One file of the output folder.
+
+    `path` is relative to that folder, with `/`; bytes that are not UTF-8 are kept as surrogate escapes
+    (`os.fsencode` gives them back). `location` is where the bytes are, `blob` is their git object id.
+    """
+
+    path: str
+    location: Path
+    size: int
+    blob: Sha
+
+    @property
+    def is_manifest(self) -> bool:
+        """Whether kustomize-controller would read the file."""
+        return self.path.endswith(MANIFEST_SUFFIXES)
+
+    def read(self) -> bytes:
+        """Return the file's bytes; the only place where rendered bytes are read for checks and diffs."""
+        return self.location.read_bytes()
+
+
+@dataclass(frozen=True, slots=True)
+class Overwritten:
+    """Bytes that the app wrote to `path` and then replaced by other bytes in the same synth."""
+
+    path: str
+    location: Path
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedManifests:
+    """The YAML that synth wrote, plus every other file of the output folder, sorted by `path`.
+
+    `path` is the folder on the target branch that these files replace. `refused` are entries of the output folder
+    that can't be published at all (links that leave it, devices), as findings.
+    """
+
+    app: str
+    path: str
+    files: tuple[RenderedFile, ...]
+    overwritten: tuple[Overwritten, ...] = ()
+    refused: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """What the tip holds at one path: its files (path below the folder → blob id, `hydrator.metadata` left out).
+
+    `record` is the source revision that was published (or seen without a change) last, `manifests` the number of
+    resources as recorded then; both are None for a folder that we do not manage.
+    """
+
+    path: str
+    files: Mapping[str, Sha] = field(default_factory=dict)
+    is_managed: bool = False
+    record: Sha | None = None
+    manifests: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tip:
+    """What the target branch holds right now. `entries` are the names at the root of its tree."""
+
+    sha: Sha
+    tree: Sha
+    entries: tuple[str, ...]
+    notes: Sha | None = None
+
+
+class Action(StrEnum):
+    """What a plan decided to do."""
+
+    PUBLISH = "publish"
+    DIFF = "diff"
+    SKIP = "skip"
+
+
+@dataclass(frozen=True, slots=True)
+class PublishPlan:
+    """The decision, before anything is rendered: what will be done and why, in words for the log."""
+
+    action: Action
+    reason: str
+    warnings: tuple[str, ...] = ()
+
+
+class ChangeKind(StrEnum):
+    """What happened to a resource between the tip and the render."""
+
+    ADDED = "added"
+    MODIFIED = "modified"
+    REMOVED = "removed"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One changed resource, or one changed file that holds none (`resource` is None then).
+
+    `diff` is a unified diff without values of plain secrets; it is empty where neither side is text.
+    """
+
+    kind: ChangeKind
+    file: str
+    resource: ResourceId | None
+    diff: str = ""
+
+    @property
+    def title(self) -> str:
+        """The resource, or the file where there is no resource."""
+        return str(self.resource) if self.resource else self.file
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """All changes of one folder, by resource and sorted; `manifests` is the number of resources rendered.
+
+    `files` is true when any byte differs, also where no resource changed (a comment, a moved document).
+    """
+
+    path: str
+    items: tuple[Change, ...]
+    manifests: int
+    files: bool
+
+    def of(self, kind: ChangeKind) -> tuple[Change, ...]:
+        """Return the changes of one kind."""
+        return tuple(item for item in self.items if item.kind is kind)
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """What happened to the target branch. `revision` is None where the branch does not exist (a diff, a skip)."""
+
+    outcome: Outcome
+    branch: str
+    revision: Sha | None
+    previous: Sha | None
+    changes: tuple[Changes, ...] = ()
+    attempts: int = 1
+    reason: str = ""
