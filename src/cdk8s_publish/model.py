@@ -56,6 +56,27 @@ class Secret:
         raise TypeError(message)
 
 
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """A repository to read from or publish to, and how to get in.
+
+    `url` carries no credential. `token` is sent as HTTP basic authentication of `username`; `ssh_key` is a private
+    key in OpenSSH or PEM format and `ssh_known_hosts` lines in the format of sshd(8) that are trusted besides the
+    ones we ship.
+    """
+
+    url: str
+    username: str = "git"
+    token: Secret = field(default_factory=lambda: Secret(""))
+    ssh_key: Secret = field(default_factory=lambda: Secret(""))
+    ssh_known_hosts: str = ""
+
+    @property
+    def is_http(self) -> bool:
+        """Whether the token can be used."""
+        return self.url.startswith(("https://", "http://"))
+
+
 class Outcome(StrEnum):
     """How a run ended, when it did not end in an error."""
 
@@ -235,12 +256,31 @@ class Folder:
 
 @dataclass(frozen=True, slots=True)
 class Tip:
-    """What the target branch holds right now. `entries` are the names at the root of its tree."""
+    """What the remote holds right now, as far as it concerns the target branch.
 
-    sha: Sha
-    tree: Sha
-    entries: tuple[str, ...]
+    `sha` and `tree` are None while the branch does not exist, `notes` while no note was ever pushed.
+    `default_branch` is where the remote's HEAD points, empty where it says nothing. `has_files` is whether the
+    branch holds any file, `is_managed` whether any folder on it carries our mark.
+    """
+
+    branch: str
+    sha: Sha | None = None
+    tree: Sha | None = None
     notes: Sha | None = None
+    default_branch: str = ""
+    has_files: bool = False
+    is_managed: bool = False
+
+
+class Relation(StrEnum):
+    """How the source commit of a run relates to the one recorded on the target branch."""
+
+    FIRST = "first"
+    SAME = "same"
+    NEWER = "newer"
+    OLDER = "older"
+    DIVERGED = "diverged"
+    UNKNOWN = "unknown"
 
 
 class Action(StrEnum):
