@@ -349,6 +349,7 @@ class Publication:
 
     outcome: Outcome
     branch: str
+    paths: tuple[str, ...]
     revision: Sha | None
     previous: Sha | None
     changes: tuple[Changes, ...] = ()

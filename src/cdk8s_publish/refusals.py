@@ -1,0 +1,143 @@
+"""What git, GitHub and GitLab say when they refuse, as errors that name cause, evidence and next step.
+
+The texts are those of git 2.39, of GitHub's and of GitLab's receive hooks; they are matched in the order of the table,
+so a more telling cause stands before a vaguer one.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from cdk8s_publish.errors import LeaseLostError, RemoteError
+
+EVIDENCE_LINES = 12
+
+
+class TransientRemoteError(RemoteError):
+    """The remote did not answer as it should, and may when asked again. `throttled` is true for a 429."""
+
+    def __init__(self, message: str, *, evidence: str = "", hint: str = "", throttled: bool = False) -> None:
+        super().__init__(message, evidence=evidence, hint=hint)
+        self.throttled = throttled
+
+
+class CredentialError(RemoteError):
+    """The remote refused who we are; the CI product knows which setting helps."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    pattern: re.Pattern[str]
+    error: type[RemoteError]
+    sentence: str
+    hint: str = ""
+
+
+def _refusal(pattern: str, error: type[RemoteError], sentence: str, hint: str = "") -> _Refusal:
+    return _Refusal(re.compile(pattern, re.IGNORECASE), error, sentence, hint)
+
+
+_REFUSALS = (
+    _refusal(
+        r"stale info|\bfetch first\b|cannot lock ref|is at [0-9a-f]+ but expected|incorrect old value provided"
+        r"|reference already exists|remote ref updated since checkout|failed to update ref",
+        LeaseLostError,
+        "the branch moved while this run was publishing",
+    ),
+    _refusal(
+        r"denying non-fast-forward|\(non-fast-forward\)|not allowed to force push|cannot force-push|force pushes? "
+        r"(is|are) not allowed",
+        RemoteError,
+        "the server refuses to replace a branch's history",
+        "Set `history: keep`, or allow force pushes for this branch.",
+    ),
+    _refusal(
+        r"GH006|GH013|protected branch|push declined due to repository rule|you are not allowed to push code to "
+        r"protected",
+        RemoteError,
+        "the branch is protected by a rule of the server",
+        "Let this token's identity bypass the protection of the target branch, or choose another `branch`.",
+    ),
+    _refusal(
+        r"pre-receive hook declined|update hook declined|\bhook declined\b",
+        RemoteError,
+        "a hook of the server declined the push",
+        "The server's own words are above; its administrator set that rule.",
+    ),
+    _refusal(
+        r"SSL certificate problem|server certificate verification failed|unable to get local issuer|TLS",
+        RemoteError,
+        "the server's certificate is not trusted",
+        "Give git your CA: `git config --global http.sslCAInfo <file>` or the variable GIT_SSL_CAINFO.",
+    ),
+    _refusal(
+        r"host key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED|no .* host key is known",
+        RemoteError,
+        "the SSH server's host key is not the one that is trusted",
+        "Compare the key with the one the server's operator publishes, then set `ssh-known-hosts`.",
+    ),
+    _refusal(
+        r"could not resolve host",
+        TransientRemoteError,
+        "the remote's host name can't be resolved",
+        "Check the `repository` input and the runner's DNS.",
+    ),
+    _refusal(
+        r"returned error: 30\d|unable to update url base from redirection|redirect",
+        RemoteError,
+        "the remote answered with a redirect, which is not followed with a credential",
+        "Use the repository's current URL; a redirect to a login page means the URL or the token is wrong.",
+    ),
+    _refusal(
+        r"returned error: 429",
+        TransientRemoteError,
+        "the server asks us to slow down (429)",
+    ),
+    _refusal(
+        r"authentication failed|could not read (username|password)|returned error: 40[13]|permission denied"
+        r"|permission to .* denied|write access to repository not granted|not allowed to (push|upload)|access denied"
+        r"|read[- ]only|terminal prompts disabled|HTTP Basic: Access denied|You are not allowed",
+        CredentialError,
+        "the remote refused the credential",
+    ),
+    _refusal(
+        r"repository .*not found|returned error: 404|does not appear to be a git repository|project you were looking for"
+        r"|no such file or directory|not a git repository",
+        CredentialError,
+        "the remote repository was not found, or the credential may not see it",
+    ),
+    _refusal(
+        r"returned error: 5\d\d|connection (reset|refused|timed out|closed)|failed to connect|couldn't connect"
+        r"|empty reply|unexpected disconnect|early EOF|RPC failed|hung up|timed out|operation too slow"
+        r"|transfer closed|unpack failed|unpacker error|unexpected EOF|gnutls_handshake|send failure|recv failure"
+        r"|internal server error|expected flush|protocol error|bad line length|invalid server response",
+        TransientRemoteError,
+        "the connection to the remote failed",
+        "This is often passing; run the job again when the server answers.",
+    ),
+    _refusal(
+        r"no space left on device|disk quota exceeded",
+        RemoteError,
+        "there is no space left on the disk",
+    ),
+)
+
+
+def explain(doing: str, output: str) -> RemoteError:
+    """Turn what git printed into the error that fits it.
+
+    Args:
+        doing: What was attempted, as the beginning of a sentence: "Reading branch x of <url>".
+        output: Everything git printed, standard output and standard error.
+
+    """
+    evidence = "\n".join(output.strip().splitlines()[-EVIDENCE_LINES:])
+    for refusal in _REFUSALS:
+        if refusal.pattern.search(output):
+            message = f"{doing} failed: {refusal.sentence}"
+            if refusal.error is TransientRemoteError:
+                throttled = "429" in refusal.pattern.pattern
+                return TransientRemoteError(message, evidence=evidence, hint=refusal.hint, throttled=throttled)
+            return refusal.error(message, evidence=evidence, hint=refusal.hint)
+    return RemoteError(f"{doing} failed", evidence=evidence, hint="The lines above are git's own words.")
