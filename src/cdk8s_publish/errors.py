@@ -6,6 +6,11 @@ the job. `evidence` is what was seen (the last lines of a program, a list of fin
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cdk8s_publish.model import Finding
+
 
 class PublishError(Exception):
     """Base of everything we raise on purpose; on its own it means a defect of this program."""
@@ -34,6 +39,12 @@ class CheckError(PublishError):
     """The rendered manifests were refused by a check or a guard on content."""
 
     exit_code = 4
+
+    def __init__(
+        self, message: str, *, evidence: str = "", hint: str = "", findings: tuple[Finding, ...] = ()
+    ) -> None:
+        super().__init__(message, evidence=evidence, hint=hint)
+        self.findings = findings
 
 
 class RemoteError(PublishError):

@@ -1,0 +1,98 @@
+"""Inputs + context + tip → what to do and why. Pure: a race is a plain test, a dry run prints the plan a real run follows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cdk8s_publish.errors import BranchError
+from cdk8s_publish.model import Action, CIContext, Folder, PublishPlan, Relation, Tip
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from cdk8s_publish.inputs import Inputs
+
+
+def guard_branch(inputs: Inputs, context: CIContext, tip: Tip, *, is_same_repository: bool) -> None:
+    """Refuse the branches that we must never overwrite.
+
+    Raises:
+        BranchError: the target branch is the one that is built from, or the default branch of its repository.
+
+    """
+    hint = "Set the input `branch` to a branch of its own, for example `manifests`."
+    if is_same_repository and inputs.branch == context.source.branch:
+        raise BranchError(
+            f"`{inputs.branch}` is the branch that is being rendered; publishing to it would replace your sources",
+            hint=hint,
+        )
+    defaults = {tip.default_branch, context.default_branch if is_same_repository else ""}
+    # An empty repository makes the first branch that is pushed its default: such a branch is ours from the start.
+    is_ours = tip.is_managed and not is_same_repository
+    if inputs.branch in defaults and tip.sha and not is_ours:
+        raise BranchError(f"`{inputs.branch}` is the default branch of the repository; it is never overwritten", hint=hint)
+    if inputs.branch == context.default_branch and is_same_repository:
+        raise BranchError(f"`{inputs.branch}` is the default branch of the repository; it is never overwritten", hint=hint)
+
+
+def guard_folders(inputs: Inputs, tip: Tip, folders: Sequence[Folder]) -> None:
+    """Refuse a branch or folder with content that we did not publish, unless `adopt-branch` is given.
+
+    Raises:
+        BranchError: names the branch or folder and what was found there.
+
+    """
+    if inputs.adopt_branch:
+        return
+    hint = "Choose another `branch` or `path`, or set `adopt-branch: true` once to take it over."
+    if tip.has_files and not tip.is_managed:
+        raise BranchError(
+            f"the branch `{tip.branch}` has content that was not published by this tool",
+            evidence=f"No folder of {tip.sha} holds a `hydrator.metadata` file.",
+            hint=hint,
+        )
+    for folder in folders:
+        if folder.files and not folder.is_managed:
+            some = "\n".join(f"  {name}" for name in sorted(folder.files)[:5])
+            raise BranchError(
+                f"the folder `{folder.path or '.'}` on `{tip.branch}` has content that was not published by this tool",
+                evidence=f"{len(folder.files)} files, for example:\n{some}",
+                hint=hint,
+            )
+
+
+def decide(inputs: Inputs, context: CIContext, relations: Mapping[str, Relation]) -> PublishPlan:
+    """Choose between publish, diff and skip; `relations` says for each folder how this run relates to its record."""
+    if inputs.mode == "diff":
+        return PublishPlan(Action.DIFF, "the input `mode` asks for the diff only")
+    if inputs.mode == "auto" and context.is_review:
+        return PublishPlan(Action.DIFF, "pull and merge requests show what would change")
+    older = [path or "." for path, relation in relations.items() if relation is Relation.OLDER]
+    if older and not inputs.allow_rollback:
+        return PublishPlan(
+            Action.SKIP,
+            f"`{inputs.branch}` already holds a newer source commit at {', '.join(older)}; "
+            "`allow-rollback` publishes this older one anyway",
+        )
+    warnings = tuple(
+        _DOUBTS[relation].format(path=path or ".") for path, relation in relations.items() if relation in _DOUBTS
+    )
+    return PublishPlan(Action.PUBLISH, _reason(older, relations), warnings)
+
+
+_DOUBTS = {
+    Relation.DIVERGED: "the source commit recorded for `{path}` is not in the history of this one (a rewritten branch, "
+    "or another branch publishes to the same folder)",
+    Relation.UNKNOWN: "the source commit recorded for `{path}` can't be found any more, so it is not known whether this "
+    "run is newer",
+}
+
+
+def _reason(older: Sequence[str], relations: Mapping[str, Relation]) -> str:
+    if older:
+        return "a rollback was asked for"
+    if set(relations.values()) == {Relation.FIRST}:
+        return "nothing was published here before"
+    if set(relations.values()) == {Relation.SAME}:
+        return "the same source commit was published before"
+    return "this source commit is newer than the one published before"

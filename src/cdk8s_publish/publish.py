@@ -1,0 +1,291 @@
+"""Compare-and-swap of one ref: look, decide, compose, push; planned again whenever the branch moved meanwhile."""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cdk8s_publish import check, diff, plan, report
+from cdk8s_publish.errors import CheckError, LeaseLostError, RemoteError
+from cdk8s_publish.model import (
+    Action,
+    Changes,
+    CIContext,
+    Finding,
+    Folder,
+    Level,
+    Outcome,
+    Publication,
+    PublishPlan,
+    Relation,
+    RenderedManifests,
+    Sha,
+    Tip,
+)
+from cdk8s_publish.refusals import TransientRemoteError
+from cdk8s_publish.repository import NOTES_REF, FolderWrite, Identity, RefMove, Repository, noted_records
+from cdk8s_publish.throttle import retry_after
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cdk8s_publish.inputs import Inputs
+
+RACE_LIMIT_S = 300
+"""How long a run goes on after others were faster. With 24 publishers on one branch each needs a few rounds."""
+
+TRANSIENT_ATTEMPTS = 4
+_BACKOFF_START_S = 0.25
+_BACKOFF_MAX_S = 8.0
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one look at the remote gave: the tip, the folders of this run on it, and the plan made of them."""
+
+    tip: Tip
+    folders: tuple[Folder, ...]
+    plan: PublishPlan
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """What the checks say about a render against the folders of a tip. No finding is an error."""
+
+    folders: tuple[Folder, ...]
+    changes: tuple[Changes, ...]
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What stays the same for all attempts of a run. `history` compares two source commits (recorded, own)."""
+
+    repository: Repository
+    inputs: Inputs
+    context: CIContext
+    paths: tuple[str, ...]
+    history: Callable[[Sha, Sha], Relation]
+    is_same_repository: bool
+
+
+class _Patience:
+    """Counts what went wrong and says how long to wait, or gives up by raising the error it was handed."""
+
+    def __init__(self, limit_s: float = RACE_LIMIT_S) -> None:
+        self._deadline = time.monotonic() + limit_s
+        self._failures = 0
+        self.attempts = 1
+
+    def wait(self, error: RemoteError, target: Target) -> None:
+        self.attempts += 1
+        is_transient = isinstance(error, TransientRemoteError)
+        self._failures += is_transient
+        if self._failures >= TRANSIENT_ATTEMPTS or time.monotonic() > self._deadline:
+            raise error
+        ceiling = min(_BACKOFF_MAX_S, _BACKOFF_START_S * 2 ** min(self.attempts, 10))
+        pause = random.uniform(ceiling / 4, ceiling)  # noqa: S311  # spreads runs, keeps no secret
+        if is_transient and getattr(error, "throttled", False):
+            pause = max(pause, retry_after(target.repository.remote))
+        _log.info("%s; trying again in %.1f s", error, pause)
+        time.sleep(pause)
+
+
+def look(target: Target) -> Look:
+    """Look at the remote and decide; passing failures of the connection are waited for.
+
+    Raises:
+        RemoteError: the remote can't be read, or the target branch is one that must not be overwritten.
+
+    """
+    patience = _Patience()
+    while True:
+        try:
+            return _look(target)
+        except TransientRemoteError as error:
+            patience.wait(error, target)
+
+
+def publish(target: Target, first: Look, rendered: tuple[RenderedManifests, ...]) -> tuple[Publication, Review | None]:
+    """Publish what was rendered, or say why nothing had to move.
+
+    Raises:
+        CheckError: the checks or the guards on content refuse the render.
+        LeaseLostError: others were faster for longer than `RACE_LIMIT_S`.
+        RemoteError: the remote refused, or did not answer after several attempts.
+
+    """
+    patience, seen, review = _Patience(), first, None
+    while True:
+        if seen.plan.action is Action.SKIP:
+            return _publication(Outcome.SKIPPED, target, seen, None, patience.attempts), None
+        try:
+            if review is None or review.folders != seen.folders:
+                review = _review(target, seen, rendered)
+            return _settle(target, seen, rendered, review, patience.attempts), review
+        except (LeaseLostError, TransientRemoteError) as error:
+            patience.wait(error, target)
+        seen = look(target)
+
+
+def _look(target: Target) -> Look:
+    inputs, context = target.inputs, target.context
+    tip = target.repository.look(inputs.branch, depth=inputs.history.limit or 1)
+    plan.guard_branch(inputs, context, tip, is_same_repository=target.is_same_repository)
+    folders = target.repository.folders(tip, target.paths)
+    plan.guard_folders(inputs, tip, folders)
+    own = context.source.sha
+    relations = {
+        folder.path: target.history(folder.record, own) if folder.record else Relation.FIRST for folder in folders
+    }
+    return Look(tip, folders, plan.decide(inputs, context, relations))
+
+
+def _review(target: Target, seen: Look, rendered: tuple[RenderedManifests, ...]) -> Review:
+    inputs, findings = target.inputs, list[Finding]()
+    policy = check.Policy(allow_empty=inputs.allow_empty, allow_secrets=inputs.allow_secrets)
+    held = {folder.path: folder for folder in seen.folders}
+    checked = {item.path: check.check(item, held[item.path], policy) for item in rendered}
+    for result in checked.values():
+        findings += result.findings
+    _refuse(findings)
+    wanted = {sha for item in rendered for sha in diff.wanted(item, held[item.path])}
+    old = target.repository.blobs(wanted)
+    changes = tuple(diff.compare(item, held[item.path], checked[item.path], old) for item in rendered)
+    findings += _guard_removals(target, seen, changes, held)
+    _refuse(findings)
+    return Review(seen.folders, changes, tuple(findings))
+
+
+def _guard_removals(
+    target: Target, seen: Look, changes: tuple[Changes, ...], held: dict[str, Folder]
+) -> tuple[Finding, ...]:
+    has_consent = target.inputs.allow_removals or bool(target.context.source.trailers.get("allow-removals"))
+    found = tuple(
+        finding
+        for item in changes
+        for finding in check.check_changes(item, held[item.path].manifests, consent=has_consent)
+    )
+    if seen.plan.action is Action.DIFF:
+        # A review is where consent is given: it must be able to end well and still say what publishing will need.
+        return tuple(
+            Finding(Level.WARNING, item.rule, item.message, item.file, item.resource, item.hint) for item in found
+        )
+    return found
+
+
+def _refuse(findings: list[Finding]) -> None:
+    errors = [finding for finding in findings if finding.level is Level.ERROR]
+    if not errors:
+        return
+    more = f" (and {len(errors) - 1} more findings)" if len(errors) > 1 else ""
+    raise CheckError(
+        f"{errors[0].message}{more}",
+        evidence="\n".join(str(finding) for finding in errors),
+        hint="\n".join(dict.fromkeys(finding.hint for finding in errors if finding.hint)),
+        findings=tuple(findings),
+    )
+
+
+def _settle(
+    target: Target, seen: Look, rendered: tuple[RenderedManifests, ...], review: Review, attempts: int
+) -> Publication:
+    """Do what the plan says, once."""
+    if seen.plan.action is Action.DIFF:
+        return _publication(Outcome.DRY_RUN, target, seen, review, attempts)
+    if all(folder.is_managed for folder in seen.folders) and not any(item.files for item in review.changes):
+        _record(target, seen)
+        return _publication(Outcome.UNCHANGED, target, seen, review, attempts)
+    sha = _move(target, seen, rendered, review)
+    return _publication(Outcome.PUBLISHED, target, seen, review, attempts, sha)
+
+
+def _publication(
+    outcome: Outcome, target: Target, seen: Look, review: Review | None, attempts: int, sha: Sha | None = None
+) -> Publication:
+    return Publication(
+        outcome=outcome,
+        branch=target.inputs.branch,
+        paths=target.paths,
+        revision=sha or seen.tip.sha,
+        previous=seen.tip.sha,
+        changes=review.changes if review else (),
+        attempts=attempts,
+        reason=seen.plan.reason,
+    )
+
+
+def _identity(target: Target) -> Identity:
+    return Identity(target.inputs.author, target.context.source.date)
+
+
+def _record(target: Target, seen: Look) -> None:
+    """Note that this source commit was seen and changed nothing, so that an older run is told from a newer one."""
+    source, tip = target.context.source, seen.tip
+    if tip.sha is None or all(folder.record == source.sha for folder in seen.folders):
+        return
+    notes = _annotate(target, tip, tip.sha)
+    branch = RefMove(f"refs/heads/{tip.branch}", tip.sha, tip.sha)
+    _push(target, (branch, RefMove(NOTES_REF, notes, tip.notes)))
+
+
+def _move(target: Target, seen: Look, rendered: tuple[RenderedManifests, ...], review: Review) -> Sha:
+    repository, source, tip = target.repository, target.context.source, seen.tip
+    held = {folder.path: folder for folder in seen.folders}
+    counts = {item.path: item.manifests for item in review.changes}
+    writes = [FolderWrite(held[i.path], i.files, _metadata(target, counts[i.path])) for i in rendered]
+    tree = repository.write(tip, writes)
+    parents = repository.parents(tip, target.inputs.history.limit) if target.inputs.history.keep else ()
+    message = report.commit_message(target.inputs.commit_message, source, review.changes)
+    sha = repository.commit(tree, parents, message, _identity(target))
+    notes = _annotate(target, tip, sha)
+    branch = f"refs/heads/{tip.branch}"
+    # The note moves with the branch, also where it says nothing new: its lease is what an unchanged run, which moves
+    # nothing but the note, races against.
+    _push(target, (RefMove(branch, sha, tip.sha), RefMove(NOTES_REF, notes, tip.notes)))
+    return sha
+
+
+def _push(target: Target, moves: tuple[RefMove, ...]) -> None:
+    """Push; when that failed, believe the remote and not the connection."""
+    try:
+        target.repository.push(moves)
+    except RemoteError as error:
+        _log.debug("push failed: %s", error)
+        last = moves[-1]
+        try:
+            arrived = target.repository.current(last.ref) == last.new
+        except RemoteError:
+            raise error from None
+        if not arrived:
+            raise
+        _log.info("The connection failed after the server had applied the push; the remote holds %s", last.new)
+
+
+def _annotate(target: Target, tip: Tip, sha: Sha) -> Sha:
+    own = target.context.source.sha
+    records = noted_records(target.repository.note(tip.sha)) if tip.sha and tip.notes else {}
+    paths = dict(sorted({**records, **dict.fromkeys(target.paths, own)}.items()))
+    text = json.dumps({"drySha": own, "paths": paths}, ensure_ascii=False) + "\n"
+    return target.repository.annotate(tip, sha, text, _identity(target))
+
+
+def _metadata(target: Target, manifests: int) -> bytes:
+    """`hydrator.metadata` in the format of Argo CD's hydrator; `manifests` is our own and ignored by it."""
+    source = target.context.source
+    values = {
+        "repoURL": target.context.remote_url,
+        "drySha": source.sha,
+        "author": source.author,
+        "date": source.date,
+        "subject": source.subject,
+        "body": source.body.strip(),
+        "manifests": manifests,
+    }
+    return (json.dumps({key: value for key, value in values.items() if value != ""}, indent=2) + "\n").encode()
