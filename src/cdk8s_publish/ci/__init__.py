@@ -1,0 +1,80 @@
+"""CI products: everything that knows a product's variables, log commands or files. Straight code for each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cdk8s_publish.model import Level
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What only the CI product knows; empty strings where it says nothing. `remote_url` carries no credential."""
+
+    workspace: str = ""
+    branch: str = ""
+    remote_url: str = ""
+    default_branch: str = ""
+    server_url: str = ""
+    repository: str = ""
+    job_url: str = ""
+    username: str = "git"
+    is_review: bool = False
+    is_fork: bool = False
+    is_debug: bool = False
+
+
+class Product(Protocol):
+    """One CI product, or the plain shell. `environ` is handed in once, when the product is detected."""
+
+    name: str
+    denied: tuple[str, ...]
+    """Names of variables that foreign code must not see; a trailing `*` stands for a prefix."""
+
+    credential_hint: str
+    """What to set when the remote refuses the credential."""
+
+    def facts(self) -> Facts:
+        """Read the product's variables."""
+        ...
+
+    def open_group(self, title: str) -> str:
+        """Return the line that opens a collapsible group of the log; empty where the product has none."""
+        ...
+
+    def close_group(self) -> str:
+        """Return the line that closes the group opened last."""
+        ...
+
+    def annotation(self, level: Level, message: str) -> str:
+        """Return the line that puts a one-line message on the job's page."""
+        ...
+
+    def fence(self) -> tuple[str, str]:
+        """Return lines that stop and resume the interpretation of commands around untrusted output."""
+        ...
+
+    def write_outputs(self, outputs: Mapping[str, str]) -> None:
+        """Hand outputs to later steps or jobs."""
+        ...
+
+    def write_summary(self, markdown: str) -> None:
+        """Show a summary on the job's page, or keep it where the product can offer it."""
+        ...
+
+
+def detect(environ: Mapping[str, str]) -> Product:
+    """Return the product whose runner started us."""
+    from cdk8s_publish.ci.github import GitHub  # noqa: PLC0415  # the modules below import this one
+    from cdk8s_publish.ci.gitlab import GitLab  # noqa: PLC0415
+    from cdk8s_publish.ci.shell import Shell  # noqa: PLC0415
+
+    if environ.get("GITHUB_ACTIONS") == "true":
+        return GitHub(environ)
+    if environ.get("GITLAB_CI") == "true":
+        return GitLab(environ)
+    return Shell()

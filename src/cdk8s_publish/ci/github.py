@@ -1,0 +1,105 @@
+"""GitHub Actions. Formats: "Workflow commands for GitHub Actions" and "Variables reference" of GitHub's documentation."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cdk8s_publish.ci import Facts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cdk8s_publish.model import Level
+
+
+class GitHub:
+    """GitHub Actions, and servers that speak its language (Gitea, Forgejo)."""
+
+    name = "github"
+    denied: tuple[str, ...] = (
+        "GITHUB_TOKEN",
+        "GH_TOKEN",
+        "GITHUB_OUTPUT",
+        "GITHUB_ENV",
+        "GITHUB_PATH",
+        "GITHUB_STATE",
+        "GITHUB_STEP_SUMMARY",
+        "ACTIONS_*",
+    )
+    credential_hint = (
+        "Give the job `permissions: contents: write`, or set `token` to one that may write to the target repository."
+    )
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+
+    def facts(self) -> Facts:
+        """Read the runner's variables, and the default branch from the event's payload."""
+        get = self._environ.get
+        server, repository = get("GITHUB_SERVER_URL", ""), get("GITHUB_REPOSITORY", "")
+        event = self._event()
+        head = _walk(event, "pull_request", "head", "repo", "full_name")
+        return Facts(
+            workspace=get("GITHUB_WORKSPACE", ""),
+            branch=get("GITHUB_HEAD_REF") or get("GITHUB_REF_NAME", ""),
+            remote_url=f"{server}/{repository}.git" if server and repository else "",
+            default_branch=_walk(event, "repository", "default_branch"),
+            server_url=server,
+            repository=repository,
+            job_url=f"{server}/{repository}/actions/runs/{get('GITHUB_RUN_ID', '')}",
+            username="x-access-token",
+            is_review=get("GITHUB_EVENT_NAME", "").startswith("pull_request"),
+            is_fork=bool(head) and head != repository,
+            is_debug=get("RUNNER_DEBUG") == "1",
+        )
+
+    def _event(self) -> object:
+        try:
+            return json.loads(Path(self._environ["GITHUB_EVENT_PATH"]).read_bytes())
+        except (KeyError, OSError, ValueError):
+            return None
+
+    def open_group(self, title: str) -> str:
+        """Open a group; they don't nest."""
+        return f"::group::{_escape(title)}"
+
+    def close_group(self) -> str:
+        """Close the group."""
+        return "::endgroup::"
+
+    def annotation(self, level: Level, message: str) -> str:
+        """Write an annotation without a file: the manifests are not in the repository that the job page shows."""
+        return f"::{level} title=cdk8s-publish::{_escape(message)}"
+
+    def fence(self) -> tuple[str, str]:
+        """Stop workflow commands with a token that the foreign code can't guess."""
+        token = secrets.token_hex(16)
+        return f"::stop-commands::{token}", f"::{token}::"
+
+    def write_outputs(self, outputs: Mapping[str, str]) -> None:
+        """Append to the output file with a random delimiter, so that no value can end itself."""
+        delimiter = f"end-{secrets.token_hex(16)}"
+        lines = [f"{name}<<{delimiter}\n{value}\n{delimiter}\n" for name, value in outputs.items()]
+        self._append("GITHUB_OUTPUT", "".join(lines))
+
+    def write_summary(self, markdown: str) -> None:
+        """Append to the job summary."""
+        self._append("GITHUB_STEP_SUMMARY", markdown)
+
+    def _append(self, variable: str, text: str) -> None:
+        if self._environ.get(variable):
+            with Path(self._environ[variable]).open("a", encoding="utf-8", newline="") as stream:
+                stream.write(text)
+
+
+def _escape(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _walk(value: object, *keys: str) -> str:
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,48 @@
+"""A plain shell: a laptop, or a CI product that we know nothing of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cdk8s_publish.ci import Facts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cdk8s_publish.model import Level
+
+
+class Shell:
+    """No groups, no annotations, no outputs: a person reads the log."""
+
+    name = "shell"
+    denied: tuple[str, ...] = ("GITHUB_TOKEN", "GH_TOKEN", "GITLAB_TOKEN", "CI_JOB_TOKEN")
+    credential_hint = (
+        "Check that `git push` to this repository works for you, or hand over a token in the variable INPUT_TOKEN."
+    )
+
+    def facts(self) -> Facts:
+        """Know nothing: everything is read from the checkout."""
+        return Facts()
+
+    def open_group(self, title: str) -> str:
+        """Show the title alone."""
+        return title
+
+    def close_group(self) -> str:
+        """Show nothing."""
+        return ""
+
+    def annotation(self, level: Level, message: str) -> str:
+        """Show the message with its level."""
+        return f"{level}: {message}"
+
+    def fence(self) -> tuple[str, str]:
+        """Stop nothing: a terminal runs no commands."""
+        return "", ""
+
+    def write_outputs(self, outputs: Mapping[str, str]) -> None:
+        """Write nothing: nobody reads outputs."""
+
+    def write_summary(self, markdown: str) -> None:
+        """Write nothing: the log says it already."""

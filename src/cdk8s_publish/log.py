@@ -1,0 +1,174 @@
+"""One console for everything that is printed: groups, stages with their times, a spinner on a terminal, redaction."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from base64 import b64encode
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TextIO
+
+from cdk8s_publish.model import Level
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from cdk8s_publish.model import Secret
+
+_SPINNER_INTERVAL_S = 0.1
+_FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
+_CLEAR_LINE = "\r\x1b[2K"
+_SHORTEST_SECRET = 4
+"""Shorter values would turn every other word into asterisks, and guard nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One step of the pipeline and how long it took, in seconds."""
+
+    title: str
+    seconds: float
+
+
+class Dialect(Protocol):
+    """How a CI product wants groups, annotations and untrusted output to be written."""
+
+    def open_group(self, title: str) -> str:
+        """Open a collapsible group."""
+        ...
+
+    def close_group(self) -> str:
+        """Close it."""
+        ...
+
+    def annotation(self, level: Level, message: str) -> str:
+        """Put a message on the job's page."""
+        ...
+
+    def fence(self) -> tuple[str, str]:
+        """Stop and resume commands."""
+        ...
+
+
+class Console:
+    """Prints lines to one stream, never a secret. Safe to use from several threads."""
+
+    def __init__(self, stream: TextIO, dialect: Dialect, secrets: Iterable[Secret] = ()) -> None:
+        self._stream = stream
+        self._dialect = dialect
+        self._needles = sorted({form for secret in secrets for form in _forms(secret)}, key=len, reverse=True)
+        self._lock = threading.RLock()
+        self._is_terminal = stream.isatty()
+        self._spinner = ""
+        self.stages: list[Stage] = []
+
+    def redact(self, text: str) -> str:
+        """Replace every secret, also in base64, by asterisks."""
+        for needle in self._needles:
+            text = text.replace(needle, "***")
+        return text
+
+    def line(self, text: str) -> None:
+        """Print one line."""
+        with self._lock:
+            prefix = _CLEAR_LINE if self._spinner else ""
+            self._stream.write(f"{prefix}{self.redact(text)}\n{self._spinner}")
+            self._stream.flush()
+
+    def annotate(self, level: Level, message: str) -> None:
+        """Put a one-line message on the job's page."""
+        self.line(self._dialect.annotation(level, message))
+
+    @contextmanager
+    def stage(self, title: str) -> Iterator[None]:
+        """Group what is printed inside, show that it goes on, and remember how long it took."""
+        start = time.monotonic()
+        self.line(self._dialect.open_group(title))
+        try:
+            with self._spinning(title):
+                yield
+        finally:
+            self.stages.append(Stage(title, time.monotonic() - start))
+            closing = self._dialect.close_group()
+            if closing:
+                self.line(closing)
+
+    @contextmanager
+    def foreign(self) -> Iterator[None]:
+        """Keep what is printed inside from speaking to the CI product."""
+        start, end = self._dialect.fence()
+        if start:
+            self.line(start)
+        try:
+            yield
+        finally:
+            if end:
+                self.line(end)
+
+    @contextmanager
+    def _spinning(self, title: str) -> Iterator[None]:
+        if not self._is_terminal:
+            yield
+            return
+        done = threading.Event()
+        thread = threading.Thread(target=self._spin, args=(title, done), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+
+    def _spin(self, title: str, done: threading.Event) -> None:
+        start, frame = time.monotonic(), 0
+        while not done.wait(_SPINNER_INTERVAL_S):
+            with self._lock:
+                frame += 1
+                self._spinner = f"{_FRAMES[frame % len(_FRAMES)]} {title} {time.monotonic() - start:.0f} s"
+                self._stream.write(_CLEAR_LINE + self._spinner)
+                self._stream.flush()
+        with self._lock:
+            if self._spinner:
+                self._stream.write(_CLEAR_LINE)
+            self._spinner = ""
+
+
+class _ConsoleHandler(logging.Handler):
+    """Hands log records to the console; warnings become annotations."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self._console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        message = record.getMessage()
+        if record.levelno >= logging.WARNING:
+            level = Level.ERROR if record.levelno >= logging.ERROR else Level.WARNING
+            self._console.annotate(level, message)
+        else:
+            self._console.line(message)
+
+
+@contextmanager
+def logging_to(console: Console, *, is_verbose: bool) -> Iterator[None]:
+    """Send the records of this package to the console; other packages' records go nowhere."""
+    logger = logging.getLogger("cdk8s_publish")
+    handler = _ConsoleHandler(console)
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG if is_verbose else logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+
+
+def _forms(secret: Secret) -> Iterator[str]:
+    value = secret.reveal()
+    if len(value) < _SHORTEST_SECRET:
+        return
+    yield value
+    yield b64encode(value.encode()).decode()
+    # A key of several lines shows up line by line.
+    yield from (line for line in value.splitlines() if len(line) >= 4 * _SHORTEST_SECRET)
