@@ -1,0 +1,206 @@
+"""A private copy of the checkout to render in: whatever installers and apps write, the checkout stays as it is.
+
+Dependency folders are not copied: their folder skeleton is made anew and filled with links to the original packages,
+so that an installer which empties such a folder removes links. Git works in the copy (`git rev-parse`, `describe`,
+`status`) on a git folder of its own that borrows the objects; of the configuration only what is known to hold no
+credential is carried over.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import stat
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+NODE_MODULES = "node_modules"
+_SKELETON_FOLDERS = frozenset({".bin", ".pnpm"})
+"""Folders of `node_modules` that hold packages or links themselves; scopes (`@…`) are the third kind."""
+
+_GIT_KEYS = re.compile(
+    r"core\.(repositoryformatversion|filemode|bare|ignorecase|symlinks|precomposeunicode|autocrlf|eol)"
+    r"|extensions\.(objectformat|refstorage)|remote\..+\.url|branch\..+\.(remote|merge)",
+    re.IGNORECASE | re.DOTALL,
+)
+_SECTION = re.compile(r'\s*\[\s*([\w.-]+)(?:\s+"((?:[^"\\]|\\.)*)")?\s*\]')
+_VARIABLE = re.compile(r"\s*([A-Za-z][\w-]*)\s*=\s*(.*?)\s*$")
+
+
+def snapshot(workspace: Path, target: Path, owner: tuple[int, int] | None = None) -> Path:
+    """Copy the checkout in `workspace` to the new folder `target` and return it.
+
+    Modes, times and links are kept. `owner` (uid, gid) is given where we are root and the app must not be. Raises
+    OSError when the copy can't be written; what can't be read is left out, the app could not have read it either.
+    """
+    copy = _Copy(workspace, target, owner)
+    copy.folder(os.fspath(workspace), os.fspath(target))
+    git_folder = _git_folder(workspace)
+    if git_folder is not None:
+        private = target / ".git"
+        _copy_git(git_folder, private)
+        copy.give(private)
+    return target
+
+
+class _Copy:
+    def __init__(self, workspace: Path, target: Path, owner: tuple[int, int] | None) -> None:
+        self._root, self._target, self._owner = os.path.realpath(workspace), os.fspath(target), owner
+
+    def folder(self, source: str, target: str) -> None:
+        self._make(target)
+        for entry in self._entries(source):
+            path = f"{target}/{entry.name}"
+            if entry.name == ".git" or entry.path == self._target:
+                continue
+            if entry.is_symlink():
+                self._link(entry.path, path)
+            elif entry.is_file():
+                self._file(entry.path, path)
+            elif not entry.is_dir():
+                continue  # a socket or a pipe belongs to the process that made it
+            elif entry.name == NODE_MODULES:
+                self._skeleton(entry.path, path, depth=1)
+            elif os.path.exists(f"{entry.path}/pyvenv.cfg"):
+                self._skeleton(entry.path, path, depth=4)  # lib/python3.x/site-packages/<package>
+            else:
+                self.folder(entry.path, path)
+        status = os.stat(source)
+        os.chmod(target, stat.S_IMODE(status.st_mode) | stat.S_IRWXU)  # or it could not be removed afterwards
+        os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+    def give(self, folder: Path) -> None:
+        """Give a folder with all that is in it to the owner."""
+        if self._owner is not None:
+            for path in (folder, *folder.rglob("*")):
+                os.chown(path, *self._owner, follow_symlinks=False)
+
+    def _skeleton(self, source: str, target: str, depth: int) -> None:
+        """Make the folders down to `depth` anew, with links to everything in them; caches are left out."""
+        self._make(target)
+        for entry in self._entries(source):
+            path = f"{target}/{entry.name}"
+            if entry.is_symlink():
+                self._link(entry.path, path)
+            elif entry.is_dir() and (depth > 1 or entry.name in _SKELETON_FOLDERS or entry.name.startswith("@")):
+                self._skeleton(entry.path, path, max(depth - 1, 1))
+            elif entry.name not in {".cache", "__pycache__"}:
+                os.symlink(entry.path, path)
+                self._own(path)
+
+    def _entries(self, folder: str) -> Iterator[os.DirEntry[str]]:
+        try:
+            with os.scandir(folder) as entries:
+                yield from entries
+        except PermissionError:
+            return
+
+    def _make(self, target: str) -> None:
+        os.mkdir(target, 0o700)
+        self._own(target)
+
+    def _link(self, source: str, target: str) -> None:
+        """Copy a link; a relative one that leaves the checkout is made absolute, or it would miss its target."""
+        to = os.readlink(source)
+        if not os.path.isabs(to):
+            absolute = os.path.normpath(os.path.join(os.path.dirname(source), to))
+            if not f"{os.path.realpath(os.path.dirname(absolute))}/".startswith(f"{self._root}/"):
+                to = absolute
+        os.symlink(to, target)
+        self._own(target)
+
+    def _file(self, source: str, target: str) -> None:
+        try:
+            reading = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
+        except PermissionError:
+            return
+        try:
+            status = os.fstat(reading)
+            writing = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            try:
+                _copy_bytes(reading, writing, status.st_size)
+                if self._owner is not None:
+                    os.fchown(writing, *self._owner)
+                os.fchmod(writing, stat.S_IMODE(status.st_mode) & 0o777 | stat.S_IRUSR | stat.S_IWUSR)
+                os.utime(writing, ns=(status.st_atime_ns, status.st_mtime_ns))
+            finally:
+                os.close(writing)
+        finally:
+            os.close(reading)
+
+    def _own(self, path: str) -> None:
+        if self._owner is not None:
+            os.chown(path, *self._owner, follow_symlinks=False)
+
+
+def _copy_bytes(reading: int, writing: int, size: int) -> None:
+    """Copy a file's bytes; inside the kernel, shared instead of copied, where the file system can do that."""
+    left = size
+    with contextlib.suppress(OSError, AttributeError):  # another file system, or no such call: read and write
+        while left > 0 and (copied := os.copy_file_range(reading, writing, left)):
+            left -= copied
+    while chunk := os.read(reading, 1 << 20):
+        while chunk:
+            chunk = chunk[os.write(writing, chunk) :]
+
+
+def _git_folder(workspace: Path) -> Path | None:
+    """Return the git folder of a checkout, following the `gitdir:` line of a worktree or a submodule."""
+    entry = workspace / ".git"
+    if entry.is_dir():
+        return entry
+    if not entry.is_file():
+        return None
+    folder = workspace / entry.read_text(errors="surrogateescape").removeprefix("gitdir:").strip()
+    return folder if folder.is_dir() else None
+
+
+def _copy_git(source: Path, target: Path) -> None:
+    """Make a git folder with the same HEAD, index and refs, which reads objects from the original."""
+    common = source
+    if (source / "commondir").is_file():
+        common = source / (source / "commondir").read_text(errors="surrogateescape").strip()
+    (target / "objects" / "info").mkdir(parents=True)
+    objects = os.path.realpath(common / "objects")
+    (target / "objects" / "info" / "alternates").write_text(objects + "\n", errors="surrogateescape")
+    for folder, name in ((source, "HEAD"), (source, "index"), (common, "packed-refs"), (common, "shallow")):
+        if (folder / name).is_file():
+            shutil.copy2(folder / name, target / name)
+    for name in ("refs", "reftable"):
+        if (common / name).is_dir():
+            shutil.copytree(common / name, target / name, symlinks=True)
+    (target / "refs").mkdir(exist_ok=True)
+    with contextlib.suppress(FileNotFoundError):
+        text = (common / "config").read_text(errors="surrogateescape")
+        (target / "config").write_text(_harmless_config(text), errors="surrogateescape")
+
+
+def _harmless_config(text: str) -> str:
+    """Return the lines of a git configuration that are known to hold no credential and to run no program."""
+    kept, section, subsection = [], "", ""
+    for line in text.splitlines():
+        header = _SECTION.match(line)
+        if header:
+            section, subsection = header[1], header[2] or ""
+            line = line[header.end() :]  # noqa: PLW2901 - git allows a variable behind its section's header
+        variable = _VARIABLE.match(line)
+        if not variable:
+            continue
+        key, value = variable[1], variable[2]
+        if _GIT_KEYS.fullmatch(".".join(filter(None, (section, subsection, key)))):
+            head = f'[{section} "{subsection}"]' if subsection else f"[{section}]"
+            kept.append(f"{head}\n\t{key} = {_without_credential(value)}\n")
+    return "".join(kept)
+
+
+def _without_credential(value: str) -> str:
+    if "://" not in value:
+        return value
+    parts = urlsplit(value)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=""))

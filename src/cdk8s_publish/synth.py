@@ -1,0 +1,401 @@
+"""Run a cdk8s app in its private copy of the checkout and collect what it rendered."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import shlex
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cdk8s_publish.apps import CLI_OUTPUT
+from cdk8s_publish.commands import Command, Completed, run
+from cdk8s_publish.errors import SynthError
+from cdk8s_publish.model import (
+    CONSTRUCT_METADATA_FILE,
+    MANIFEST_SUFFIXES,
+    Finding,
+    Level,
+    Overwritten,
+    RenderedFile,
+    RenderedManifests,
+    Sha,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from cdk8s_publish.apps import App, Step
+
+log = logging.getLogger(__name__)
+
+PRELOAD = Path(__file__).with_name("preload.cjs")
+COMMAND_NOT_FOUND = 127
+COMMAND_NOT_EXECUTABLE = 126
+
+
+@dataclass(frozen=True, slots=True)
+class SynthOptions:
+    """How apps are run.
+
+    `environ` is scrubbed already. `workspace` is the checkout that `source` is a copy of: variables that point into
+    it point into the copy for the app. `cache` is a folder that survives the run (downloads of package managers, the
+    jsii package cache). `uid` and `gid` are set where we are root and the app must not be.
+    """
+
+    environ: Mapping[str, str] = field(repr=False)
+    workspace: Path
+    timeout_s: float
+    cache: Path | None = None
+    uid: int | None = None
+    gid: int | None = None
+
+
+def synthesize(
+    app: App, source: Path, private: Path, options: SynthOptions, on_line: Callable[[str], None]
+) -> RenderedManifests:
+    """Install what the app needs, run it, and return what it wrote.
+
+    `source` is the private copy of the checkout, `private` a folder of this app's own; the rendered files lie below
+    one of them, so both must live as long as the result is used. `on_line` gets what the programs print. Raises
+    SynthError when installer or app fail, take too long, or when the app wrote somewhere else.
+    """
+    return _Synth(app, source, private, options, on_line).manifests()
+
+
+class _Synth:
+    def __init__(
+        self, app: App, source: Path, private: Path, options: SynthOptions, on_line: Callable[[str], None]
+    ) -> None:
+        self.app, self.source, self.options, self.on_line = app, source, options, on_line
+        self.folder = source / app.directory
+        self.out, self.kept = private / "out", private / "kept"
+        self.own_output = self._own_output()
+        self.home, self.tmp = private / "home", private / "tmp"
+        for folder in (private, self.out, self.kept, self.home, self.tmp):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if options.uid is not None:
+                os.chown(folder, options.uid, -1 if options.gid is None else options.gid)
+
+    def manifests(self) -> RenderedManifests:
+        for step in self.app.install:
+            self._install(step)
+        if self.own_output:
+            # The cdk8s CLI does the same: what an earlier synth left there was not rendered by this one.
+            shutil.rmtree(self.own_output, ignore_errors=True)
+        before = self._now()
+        done = self._run(self.app.command, self.folder, self._app_environ())
+        if done.timed_out or done.returncode != 0:
+            raise self._failure(done)
+        output = self._output(before)
+        files, refused = collect(output)
+        return RenderedManifests(
+            app=self.app.name,
+            path=self.app.path,
+            files=files,
+            overwritten=_overwritten(self.kept, output),
+            refused=refused,
+        )
+
+    def _install(self, step: Step) -> None:
+        folder = self.source / step.directory
+        if step.replaces and _agrees(folder, step):
+            log.info("%s: %s in the checkout agrees with the lock file and is used", self.app.name, step.replaces[0])
+            return
+        log.info("%s: installing with %s", self.app.name, step.reason)
+        if step.warning:
+            log.warning("%s", step.warning)
+        for name in step.replaces:
+            shutil.rmtree(folder / name, ignore_errors=True)
+        done = self._run(step.command, folder, self._environ())
+        if done.timed_out or done.returncode != 0:
+            raise _install_failure(self.app, step, done, self.options.timeout_s)
+
+    def _run(self, command: str, folder: Path, environ: Mapping[str, str]) -> Completed:
+        options = self.options
+        argv = ("sh", "-c", command)
+        return run(Command(argv, folder, environ, options.timeout_s, options.uid, options.gid), on_line=self.on_line)
+
+    def _environ(self) -> dict[str, str]:
+        """Return the environment of the installer: the user's own variables win, but for the private folders."""
+        copied = {
+            name: _moved(value, os.fspath(self.options.workspace), os.fspath(self.source))
+            for name, value in self.options.environ.items()
+        }
+        path = os.pathsep.join(
+            [
+                *(str(folder / ".venv" / "bin") for folder in self._upwards()),
+                *(str(folder / "node_modules" / ".bin") for folder in self._upwards()),
+                copied.get("PATH", os.defpath),
+            ]
+        )
+        return {
+            **_caches(self.options.cache or self.home / ".cache"),
+            **copied,
+            "HOME": str(self.home),
+            "TMPDIR": str(self.tmp),
+            "PATH": path,
+            "PIPENV_VENV_IN_PROJECT": "1",
+            "POETRY_VIRTUALENVS_IN_PROJECT": "true",
+            "GIT_OPTIONAL_LOCKS": "0",
+            # A linked dependency folder is the user's: importing from it must not write into it.
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+
+    def _app_environ(self) -> dict[str, str]:
+        environ = self._environ()
+        watched = [self.out, *([self.own_output] if self.own_output else [])]
+        return environ | {
+            "CDK8S_OUTDIR": str(self.out),
+            "CDK8S_RECORD_CONSTRUCT_METADATA": "false",
+            "NODE_OPTIONS": f'{environ.get("NODE_OPTIONS", "")} --require "{PRELOAD}"'.strip(),
+            "OVERWRITTEN_KEEP": str(self.kept),
+            "OVERWRITTEN_WATCH": os.pathsep.join(map(str, watched)),
+            "PYTHONUNBUFFERED": "1",
+        }
+
+    def _upwards(self) -> Iterator[Path]:
+        """Yield the app's folder and those above it, up to the root of the copy."""
+        yield self.folder
+        if self.folder != self.source:
+            for folder in self.folder.parents:
+                yield folder
+                if folder == self.source:
+                    return
+
+    def _own_output(self) -> Path | None:
+        name = self.app.output or (CLI_OUTPUT if self.app.calls_cli else "")
+        folder = Path(os.path.normpath(self.folder / name)) if name else None
+        if folder in {self.folder, self.source} or (folder and not folder.is_relative_to(self.source)):
+            return None
+        return folder
+
+    def _output(self, before: int) -> Path:
+        """Return the folder that the app wrote to: the one we gave it, or the one it insists on."""
+        if any(os.scandir(self.out)):
+            return self.out
+        if self.own_output and self.own_output.is_dir():
+            return self.own_output
+        elsewhere = _written_since(self.source, before)
+        if elsewhere:
+            folder = os.path.relpath(self.source / elsewhere[0], self.folder)
+            named = os.path.dirname(folder) or "."
+            raise SynthError(
+                f"The app {self.app.name} wrote to its own folder {named} instead of the one in CDK8S_OUTDIR.",
+                evidence="\n".join([f"expected below {self.out}", *(f"written: {file}" for file in elsewhere[:10])]),
+                hint=f"Set the input `output` (or `output` in cdk8s.yaml) to `{named}`, or leave `outdir` out of "
+                "`new App(…)`: cdk8s then takes the folder from CDK8S_OUTDIR.",
+            )
+        return self.out
+
+    def _now(self) -> int:
+        """Return the file system's own time: it may lag a little behind the clock."""
+        marker = self.tmp / ".now"
+        marker.touch()
+        try:
+            return marker.stat().st_mtime_ns
+        finally:
+            marker.unlink()
+
+    def _failure(self, done: Completed) -> SynthError:
+        name, evidence = self.app.name, "\n".join(done.tail)
+        if done.timed_out:
+            return SynthError(
+                f"The app {name} did not finish within {self.options.timeout_s:g} seconds and was ended.",
+                evidence=evidence,
+                hint="The known cause: dependencies between charts (addDependency) are resolved by cdk8s in "
+                "exponential time. Depend on one object per chart, or fewer. Else raise the input `timeout`.",
+            )
+        return SynthError(
+            f"The app {name} failed with exit code {done.returncode}: {self.app.command}",
+            evidence=evidence,
+            hint=self._hint(done, evidence),
+        )
+
+    def _hint(self, done: Completed, evidence: str) -> str:
+        if done.returncode in {COMMAND_NOT_FOUND, COMMAND_NOT_EXECUTABLE}:
+            return (
+                "A program of the app command is not there. Install it before this step, or let the input `install` "
+                "do it; `working-directory` must be the folder that holds the app."
+            )
+        if "No module named 'cdk8s'" in evidence or "No module named 'constructs'" in evidence:
+            return (
+                "cdk8s is missing from the app's dependencies: `cdk8s init python-app` installs it but does not write "
+                "it down. Add it to the lock file, for example with `uv add cdk8s constructs` or "
+                "`pipenv install cdk8s constructs`, and commit that."
+            )
+        if "Cannot find module" in evidence or "No module named" in evidence:
+            return "A dependency is missing. Check that the lock file names it and that the input `install` is right."
+        return "The lines above are the last ones that the app printed; run the same command in the app's folder."
+
+
+def _install_failure(app: App, step: Step, done: Completed, timeout_s: float) -> SynthError:
+    where = step.directory or "the root of the checkout"
+    how = (
+        f"did not finish within {timeout_s:g} seconds" if done.timed_out else f"failed with exit code {done.returncode}"
+    )
+    hint = "The lines above are the package manager's own words."
+    if done.returncode == COMMAND_NOT_FOUND:
+        hint = (
+            f"{step.command.split()[0]} is not installed here. Install it before this step, or set the input `install` "
+            "to a command that works, or to `none` when the dependencies are there already."
+        )
+    return SynthError(
+        f"Installing the dependencies of {app.name} {how}: {step.command} (in {where})",
+        evidence="\n".join(done.tail),
+        hint=hint,
+    )
+
+
+def _caches(folder: Path) -> dict[str, str]:
+    """Return where package managers and runtimes keep what can be used again; most of them honour XDG_CACHE_HOME."""
+    return {
+        "XDG_CACHE_HOME": f"{folder}",
+        "npm_config_cache": f"{folder}/npm",
+        "npm_config_update_notifier": "false",
+        "XDG_DATA_HOME": f"{folder}/data",  # pnpm keeps its store there
+        "YARN_GLOBAL_FOLDER": f"{folder}/yarn",
+        "BUN_INSTALL_CACHE_DIR": f"{folder}/bun",
+        "GOMODCACHE": f"{folder}/go",
+        "GOFLAGS": "-modcacherw",  # a read-only module cache could not be removed
+        "GRADLE_USER_HOME": f"{folder}/gradle",
+        "MAVEN_OPTS": f"-Dmaven.repo.local={shlex.quote(f'{folder}/maven')}",
+        "JSII_RUNTIME_PACKAGE_CACHE_ROOT": f"{folder}/jsii",
+        "NODE_COMPILE_CACHE": f"{folder}/node",
+    }
+
+
+def _moved(value: str, workspace: str, source: str) -> str:
+    """Return the value of a variable with paths into the checkout led into the copy of it."""
+    if workspace not in value:
+        return value
+    parts = value.split(os.pathsep)
+    return os.pathsep.join(
+        source + part[len(workspace) :] if part == workspace or part.startswith(workspace + os.sep) else part
+        for part in parts
+    )
+
+
+def _agrees(folder: Path, step: Step) -> bool:
+    """Whether the dependency folder that came with the checkout is what the lock file asks for."""
+    if step.replaces == ("node_modules",):
+        return _npm_agrees(folder)
+    return False
+
+
+def _npm_agrees(folder: Path) -> bool:
+    """Compare package-lock.json with the copy that npm leaves in node_modules (npm docs, package-lock.json)."""
+    try:
+        wanted = json.loads((folder / "package-lock.json").read_bytes())["packages"]
+        present = json.loads((folder / "node_modules" / ".package-lock.json").read_bytes())["packages"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    needed = {
+        name: package.get("version")
+        for name, package in wanted.items()
+        if name.startswith("node_modules/") and not package.get("optional") and not package.get("link")
+    }
+    found = {name: package.get("version") for name, package in present.items()}
+    return needed.items() <= found.items() and found.keys() <= wanted.keys()
+
+
+def _overwritten(kept: Path, output: Path) -> tuple[Overwritten, ...]:
+    """Return the bytes that the preload kept and that differ from what the file holds now."""
+    found = {}
+    for folder in sorted(kept.iterdir()):
+        for file in sorted(folder.rglob("*")):
+            if file.is_file():
+                path, content = file.relative_to(folder).as_posix(), file.read_bytes()
+                final = output / path
+                if final.is_file() and final.read_bytes() != content:
+                    found[path, content] = Overwritten(path, file)
+    return tuple(sorted(found.values(), key=lambda item: (item.path, item.location)))
+
+
+def _written_since(source: Path, before: int) -> list[str]:
+    """Return the YAML files below `source` that were written after `before`, links not followed."""
+    found, pending = [], [os.fspath(source)]
+    while pending:
+        with os.scandir(pending.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    if entry.name not in {".git", "node_modules", ".venv"}:
+                        pending.append(entry.path)
+                elif entry.name.endswith(MANIFEST_SUFFIXES) and entry.stat(follow_symlinks=False).st_mtime_ns >= before:
+                    found.append(os.path.relpath(entry.path, source))
+    return sorted(found)
+
+
+def collect(folder: Path) -> tuple[tuple[RenderedFile, ...], tuple[Finding, ...]]:
+    """Return the files of an output folder, sorted by path, and the entries that can't be published.
+
+    A link to a file inside the folder counts as a file with that content. `construct-metadata.json` at the root is
+    left out. Nothing outside the folder is read.
+    """
+    root = os.path.realpath(folder)
+    files: list[RenderedFile] = []
+    refused: list[Finding] = []
+    for path, location in _walk(root, refused):
+        content = _read(location)
+        blob = hashlib.sha1(b"blob %d\0" % len(content), usedforsecurity=False)
+        blob.update(content)
+        files.append(RenderedFile(path, Path(location), len(content), Sha(blob.hexdigest())))
+    return tuple(sorted(files, key=lambda file: os.fsencode(file.path))), tuple(sorted(refused, key=lambda f: f.file))
+
+
+def _walk(root: str, refused: list[Finding]) -> Iterator[tuple[str, str]]:
+    """Yield path below the root and location of each publishable file; add a finding for each other entry."""
+    pending = [(root, "")]
+    while pending:
+        folder, prefix = pending.pop()
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                path = prefix + entry.name
+                if entry.is_symlink():
+                    target = _target(root, entry.path)
+                    if target is None:
+                        refused.append(_refused(path, _link_reason(root, entry.path)))
+                    else:
+                        yield path, target
+                elif entry.name.lower() == ".git":
+                    refused.append(_refused(path, "is named like a git folder, which no tree can hold"))
+                elif entry.is_dir(follow_symlinks=False):
+                    pending.append((entry.path, path + "/"))
+                elif not entry.is_file(follow_symlinks=False):
+                    refused.append(_refused(path, "is neither a file nor a folder (a pipe, a socket or a device)"))
+                elif path != CONSTRUCT_METADATA_FILE:
+                    yield path, entry.path
+
+
+def _target(root: str, link: str) -> str | None:
+    """Return the regular file inside the root that a link leads to."""
+    target = os.path.realpath(link)
+    return target if target.startswith(root + os.sep) and os.path.isfile(target) else None
+
+
+def _link_reason(root: str, link: str) -> str:
+    target = os.path.realpath(link)
+    if not target.startswith(root + os.sep):
+        return "is a link that leaves the output folder"
+    return "is a link to a folder" if os.path.isdir(target) else "is a link to nothing"
+
+
+def _refused(path: str, reason: str) -> Finding:
+    hint = "Let the app write plain files into its output folder, or remove the entry before it ends."
+    return Finding(Level.ERROR, "not-publishable", f"{path} {reason}.", file=path, hint=hint)
+
+
+def _read(location: str) -> bytes:
+    descriptor = os.open(location, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        size = os.fstat(descriptor).st_size
+        content = os.read(descriptor, size + 1)
+        while len(content) != size and (more := os.read(descriptor, 1 << 20)):
+            content += more
+        return content
+    finally:
+        os.close(descriptor)
