@@ -1,0 +1,261 @@
+"""`cdk8s-publish flux`: the cdk8s app that tells Flux to watch what we publish.
+
+It prints a GitRepository and a Kustomization, which is what `fluxctl install` set up for Flux 1. cdk8s is imported
+when something is rendered and not before: it starts Node.js and costs half a second.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cdk8s_publish import inputs
+from cdk8s_publish.errors import InputError, SynthError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import cdk8s
+
+NODE_MAJOR_MIN = 22
+"""The oldest Node.js that the jsii runtime below cdk8s supports."""
+
+NODE_VERSION_TIMEOUT_S = 30
+
+
+@dataclass(frozen=True, slots=True)
+class FluxOption:
+    """One option of `cdk8s-publish flux`. `flux1` names the option of `fluxctl install` or `fluxd` that it replaces."""
+
+    name: str
+    default: str
+    help: str
+    flux1: str = ""
+
+    @property
+    def field(self) -> str:
+        """The attribute of `FluxOptions` that holds the value."""
+        return self.name.replace("-", "_")
+
+
+@dataclass(frozen=True, slots=True)
+class FluxOptions:
+    """What Flux shall watch, checked by `parse`.
+
+    Durations are as Flux writes them (`1m`, `1h30m`). `path` has no leading or trailing slash, the root of the branch
+    is an empty string. `secret` and `verify_secret` are names of Secrets in `namespace`; empty means none.
+    """
+
+    url: str
+    branch: str
+    path: str
+    name: str
+    namespace: str
+    poll_interval: str
+    interval: str
+    retry_interval: str
+    timeout: str
+    secret: str
+    verify_secret: str
+
+
+FLUX_OPTIONS: tuple[FluxOption, ...] = (
+    FluxOption(
+        "url",
+        "",
+        "Repository that holds the target branch, as https://, ssh:// or git@host:path. Default: `origin` of the "
+        "checkout you stand in.",
+        "--git-url",
+    ),
+    FluxOption("branch", inputs.SPECS["branch"].default, "Target branch that Flux watches.", "--git-branch"),
+    FluxOption("path", inputs.SPECS["path"].default, "Folder on that branch that Flux applies.", "--git-path"),
+    FluxOption("name", "", "Name of both objects. Default: the name of the repository."),
+    FluxOption("namespace", "flux-system", "Namespace of both objects.", "--namespace"),
+    FluxOption("poll-interval", "1m", "How often Flux looks for a new commit.", "--git-poll-interval"),
+    FluxOption("interval", "10m", "How often Flux applies the manifests anew, to undo drift.", "--sync-interval"),
+    FluxOption("retry-interval", "2m", "How long Flux waits after a failure."),
+    FluxOption("timeout", "5m", "How long applying, and waiting until everything is ready, may take."),
+    FluxOption(
+        "secret",
+        "",
+        "Secret with the credential for the repository: `username` and `password`, or `identity` and `known_hosts`.",
+        "--k8s-secret-name",
+    ),
+    FluxOption(
+        "verify-secret",
+        "",
+        "Secret with the public keys of those who may sign; Flux then applies signed commits only.",
+        "--git-verify-signatures",
+    ),
+)
+
+
+def parse(raw: Mapping[str, str]) -> FluxOptions:
+    """Turn raw strings, by option name, into options; an empty string means the default.
+
+    Raises:
+        InputError: names every option that can't be used, its value (without a credential) and the allowed form.
+
+    """
+    text = {option.name: raw.get(option.name, "").strip() or option.default for option in FLUX_OPTIONS}
+    values: dict[str, str] = {}
+    problems: list[str] = []
+    for name, check in _CHECKS.items():
+        try:
+            values[name] = check(text[name])
+        except ValueError as error:
+            # Whatever stands before an @ may hold a password.
+            shown = re.sub(r"[^/]*@", "***@", text[name])
+            problems.append(f"{name}: {shown!r} {error}")
+    try:
+        target = inputs.parse({"branch": text["branch"], "path": text["path"]})
+        values |= {"branch": target.branch, "path": target.path}
+    except InputError as error:
+        problems += error.evidence.splitlines() or [str(error)]
+    if not text["name"] and "url" in values:
+        values["name"] = _name_of(values["url"])
+    if problems:
+        raise InputError(
+            problems[0] if len(problems) == 1 else f"{len(problems)} options of `flux` can't be used",
+            evidence="\n".join(problems) if len(problems) > 1 else "",
+            hint="Every option is described by `cdk8s-publish flux --help`.",
+        )
+    return FluxOptions(**{option.field: values[option.name] for option in FLUX_OPTIONS})
+
+
+def render(options: FluxOptions, node: str = "node") -> str:
+    """Return both objects as YAML documents, ready for `kubectl apply -f -`.
+
+    `node` is the program that jsii starts (its variable JSII_NODE, else `node`).
+
+    Raises:
+        SynthError: Node.js is missing or older than jsii supports.
+
+    """
+    _require_node(node)
+    import cdk8s  # noqa: PLC0415  # starts Node.js
+
+    app = cdk8s.App()
+    chart = cdk8s.Chart(app, "flux", namespace=options.namespace)
+    _custom_resource(chart, "source.toolkit.fluxcd.io/v1", "GitRepository", options.name, _source(options))
+    _custom_resource(chart, "kustomize.toolkit.fluxcd.io/v1", "Kustomization", options.name, _sync(options))
+    return app.synth_yaml()
+
+
+def _custom_resource(chart: cdk8s.Chart, api_version: str, kind: str, name: str, spec: Mapping[str, object]) -> None:
+    import cdk8s  # noqa: PLC0415  # loaded by `render`
+
+    resource = cdk8s.ApiObject(
+        chart, kind, api_version=api_version, kind=kind, metadata=cdk8s.ApiObjectMetadata(name=name)
+    )
+    # jsii drops keyword arguments that the type does not declare, and `spec` is one: it differs with each kind.
+    resource.add_json_patch(cdk8s.JsonPatch.add("/spec", spec))
+
+
+def _source(options: FluxOptions) -> Mapping[str, object]:
+    spec: dict[str, object] = {
+        "interval": options.poll_interval,
+        "url": options.url,
+        "ref": {"branch": options.branch},
+    }
+    if options.secret:
+        spec["secretRef"] = {"name": options.secret}
+    if options.verify_secret:
+        spec["verify"] = {"mode": "HEAD", "secretRef": {"name": options.verify_secret}}
+    return spec
+
+
+def _sync(options: FluxOptions) -> Mapping[str, object]:
+    return {
+        "interval": options.interval,
+        "retryInterval": options.retry_interval,
+        "timeout": options.timeout,
+        "sourceRef": {"kind": "GitRepository", "name": options.name},
+        "path": f"./{options.path}",
+        "prune": True,
+        "wait": True,
+    }
+
+
+def _require_node(node: str) -> None:
+    hint = f"Install Node.js {NODE_MAJOR_MIN} or newer, or name it in JSII_NODE: cdk8s runs on it."
+    program = shutil.which(node)
+    if not program:
+        raise SynthError("Node.js was not found", evidence=f"looked for: {node}", hint=hint)
+    try:
+        answer = subprocess.run(
+            [program, "--version"], capture_output=True, check=False, text=True, timeout=NODE_VERSION_TIMEOUT_S
+        ).stdout.strip()
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise SynthError("Node.js could not be started", evidence=str(error), hint=hint) from error
+    version = re.match(r"v(\d+)\.", answer)
+    if not version or int(version[1]) < NODE_MAJOR_MIN:
+        raise SynthError(f"Node.js is too old: {program} is {answer or 'of no known version'}", hint=hint)
+
+
+def _url(text: str) -> str:
+    """Return the form that Flux accepts: http, https or ssh with `://`, and no credential inside."""
+    if not text:
+        raise ValueError("is empty, and the folder you stand in is no checkout with a remote; give a URL")
+    if re.search(r"[\x00-\x20\x7f]", text):
+        raise ValueError("is not a URL: it contains a space or a control character")
+    # git's own rule: `host:path` is SSH when there is no slash before the colon; one letter is a Windows drive.
+    scp = re.fullmatch(r"((?:[^@/:]+@)?[^@/:]{2,}):(?!//)/?([^/:].*)", text)
+    url = _without_credential(f"ssh://{scp[1]}/{scp[2]}" if scp else text)
+    if url.startswith("file://") or "://" not in url:
+        raise ValueError("is a place on this machine that no cluster can reach; give an https:// or ssh:// URL")
+    if not re.fullmatch(r"(?:https?|ssh)://[^/]+/.+", url):
+        raise ValueError("is not a URL that Flux can fetch from, for example https://github.com/owner/name")
+    return url
+
+
+def _without_credential(url: str) -> str:
+    """Leave out the user's name and password, which belong into a Secret; SSH needs the name."""
+    match = re.fullmatch(r"(\w+)://([^/]*)@(.*)", url)
+    if not match:
+        return url
+    scheme, userinfo, rest = match.groups()
+    user = userinfo.partition(":")[0] + "@" if scheme == "ssh" else ""
+    return f"{scheme}://{user}{rest}"
+
+
+def _duration(text: str) -> str:
+    """Accept what the schemas of Flux accept, but zero."""
+    if not re.fullmatch(r"([0-9]+(\.[0-9]+)?(ms|s|m|h))+", text) or not re.search("[1-9]", text):
+        raise ValueError("is not a duration such as `30s`, `10m` or `1h30m`")
+    return text
+
+
+def _label(text: str) -> str:
+    """Accept an RFC 1123 label: Flux writes name and namespace of a Kustomization as labels on all it applies."""
+    if text and not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", text):
+        raise ValueError("is not a name of lower-case letters, digits and dashes with at most 63 characters")
+    return text
+
+
+def _secret_name(text: str) -> str:
+    """Accept an RFC 1123 subdomain, which names of Secrets are."""
+    if text and (len(text) > 253 or not re.fullmatch(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", text)):  # noqa: PLR2004
+        raise ValueError("is not the name of a Secret: lower-case letters, digits, dashes and dots")
+    return text
+
+
+def _name_of(url: str) -> str:
+    last = url.rstrip("/").removesuffix(".git").rpartition("/")[2].lower()
+    return re.sub(r"[^a-z0-9]+", "-", last)[:63].strip("-") or "manifests"
+
+
+_CHECKS: Mapping[str, Callable[[str], str]] = {
+    "url": _url,
+    "name": _label,
+    "namespace": _label,
+    "poll-interval": _duration,
+    "interval": _duration,
+    "retry-interval": _duration,
+    "timeout": _duration,
+    "secret": _secret_name,
+    "verify-secret": _secret_name,
+}
