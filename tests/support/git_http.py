@@ -23,6 +23,7 @@ server.port = {port}
 server.document-root = "{root}"
 server.errorlog = "{folder}/error.log"
 server.max-request-size = 0
+server.stream-request-body = 1
 auth.backend = "plain"
 auth.backend.plain.userfile = "{folder}/users"
 auth.require = ("" => ("method" => "basic", "realm" => "git", "require" => "valid-user"))
