@@ -40,9 +40,7 @@ class CheckError(PublishError):
 
     exit_code = 4
 
-    def __init__(
-        self, message: str, *, evidence: str = "", hint: str = "", findings: tuple[Finding, ...] = ()
-    ) -> None:
+    def __init__(self, message: str, *, evidence: str = "", hint: str = "", findings: tuple[Finding, ...] = ()) -> None:
         super().__init__(message, evidence=evidence, hint=hint)
         self.findings = findings
 

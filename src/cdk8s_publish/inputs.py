@@ -26,7 +26,7 @@ class Kind(StrEnum):
     """How a raw string becomes a value."""
 
     TEXT = "text"
-    SECRET = "secret"
+    SECRET = "secret"  # noqa: S105  # the name of a kind
     FLAG = "flag"
     DURATION = "duration"
     CHOICE = "choice"
@@ -38,12 +38,23 @@ class Kind(StrEnum):
     AUTHOR = "author"
 
 
+class Section(StrEnum):
+    """Where an input stands on the help page and in the reference."""
+
+    TARGET = "What is published where"
+    APP = "How the app is rendered"
+    COMMIT = "The commit on the target branch"
+    REPORT = "What is shown"
+    GUARDS = "Guards that can be opened, each for its own reason"
+
+
 @dataclass(frozen=True, slots=True)
 class InputSpec:
     """One input. `default` is what an empty value means; `action_default` replaces it in `action.yml` only."""
 
     name: str
     kind: Kind
+    section: Section
     description: str
     default: str = ""
     choices: tuple[str, ...] = ()
@@ -88,11 +99,17 @@ class Inputs:
     allow_secrets: bool
     allow_rollback: bool
 
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        """Every secret that was given, for redaction and for scrubbing the environment of foreign code."""
+        return tuple(secret for secret in (self.token,) if secret)
+
 
 INPUTS: tuple[InputSpec, ...] = (
     InputSpec(
         "branch",
         Kind.BRANCH,
+        Section.TARGET,
         "Target branch: the branch that Flux or Argo CD watches. It is created when it does not exist yet and belongs "
         "to this action from then on; it can be neither the branch you build from nor the default branch.",
         default="manifests",
@@ -100,6 +117,7 @@ INPUTS: tuple[InputSpec, ...] = (
     InputSpec(
         "path",
         Kind.FOLDER,
+        Section.TARGET,
         "Folder on the target branch that receives the rendered manifests (`spec.path` of the Flux Kustomization). "
         "Only this folder is replaced; everything beside it stays. Use `.` for the root of the branch.",
         default="dist",
@@ -107,17 +125,20 @@ INPUTS: tuple[InputSpec, ...] = (
     InputSpec(
         "app",
         Kind.TEXT,
+        Section.APP,
         "App command that renders the manifests, for example `python main.py`. Default: `app` of `cdk8s.yaml`.",
     ),
     InputSpec(
         "working-directory",
         Kind.LIST,
+        Section.APP,
         "Folder of your repository that holds the cdk8s app (where `cdk8s.yaml` is).",
         default=".",
     ),
     InputSpec(
         "install",
         Kind.TEXT,
+        Section.APP,
         "How the app's dependencies are installed: `auto` reads the lock file and installs exactly what it says, "
         "`none` installs nothing, anything else is run as a shell command in the folder of the app.",
         default="auto",
@@ -125,24 +146,28 @@ INPUTS: tuple[InputSpec, ...] = (
     InputSpec(
         "output",
         Kind.TEXT,
+        Section.APP,
         "Folder that the app insists on writing to, relative to the app's folder; needed only for an app that sets "
         "`new App({ outdir: … })` itself. Default: `output` of `cdk8s.yaml`.",
     ),
     InputSpec(
         "timeout",
         Kind.DURATION,
+        Section.APP,
         "How long the installation and the app may take, each: a number of seconds, or `90s`, `10m`, `1h`.",
         default="10m",
     ),
     InputSpec(
         "repository",
         Kind.REPOSITORY,
+        Section.TARGET,
         "Repository to publish to: `owner/name` on the same server, or a URL. Default: the repository of the "
         "checkout. Publishing to another repository needs a `token` that may write there.",
     ),
     InputSpec(
         "token",
         Kind.SECRET,
+        Section.TARGET,
         "Token with write access to the repository's contents. The app and the installer never see it.",
         action_default="${{ github.token }}",
         template_default="$CI_JOB_TOKEN",
@@ -150,6 +175,7 @@ INPUTS: tuple[InputSpec, ...] = (
     InputSpec(
         "history",
         Kind.HISTORY,
+        Section.COMMIT,
         "What the target branch remembers: `replace` keeps one commit that is replaced each time, `keep` adds a "
         "commit for each publish, `keep: 20` keeps the last 20.",
         default="replace",
@@ -157,6 +183,7 @@ INPUTS: tuple[InputSpec, ...] = (
     InputSpec(
         "commit-message",
         Kind.TEXT,
+        Section.COMMIT,
         "First line of the commit on the target branch. `{subject}`, `{sha}`, `{short-sha}`, `{branch}` and `{path}` "
         "are replaced by the subject, id and branch of the source commit and the published folder.",
         default="{subject}",
@@ -164,12 +191,14 @@ INPUTS: tuple[InputSpec, ...] = (
     InputSpec(
         "author",
         Kind.AUTHOR,
+        Section.COMMIT,
         "Author and committer of the commit on the target branch, as `Name <mail address>`.",
         default="cdk8s-publish <cdk8s-publish@users.noreply.github.com>",
     ),
     InputSpec(
         "mode",
         Kind.CHOICE,
+        Section.TARGET,
         "`publish` moves the target branch, `diff` only shows what would change, `auto` shows the diff for pull and "
         "merge requests and publishes otherwise.",
         default="auto",
@@ -178,11 +207,13 @@ INPUTS: tuple[InputSpec, ...] = (
     InputSpec(
         "diff-file",
         Kind.TEXT,
+        Section.REPORT,
         "Also write the whole diff to this file of the workspace, for example to keep it as an artifact.",
     ),
     InputSpec(
         "adopt-branch",
         Kind.FLAG,
+        Section.GUARDS,
         "Take over a target branch or folder that has content from somebody else. The folder `path` is replaced, "
         "files beside it stay.",
         default="false",
@@ -190,12 +221,14 @@ INPUTS: tuple[InputSpec, ...] = (
     InputSpec(
         "allow-empty",
         Kind.FLAG,
+        Section.GUARDS,
         "Publish even when the app renders no resource at all. Flux then deletes everything it had applied.",
         default="false",
     ),
     InputSpec(
         "allow-removals",
         Kind.FLAG,
+        Section.GUARDS,
         "Publish even when more than half of the resources, or a Namespace, CustomResourceDefinition, "
         "PersistentVolume(Claim) or StatefulSet, would be removed. A trailer `Allow-Removals: <reason>` in the "
         "message of the source commit does the same for that commit.",
@@ -204,12 +237,14 @@ INPUTS: tuple[InputSpec, ...] = (
     InputSpec(
         "allow-secrets",
         Kind.FLAG,
+        Section.GUARDS,
         "Publish even when a Secret with readable values was rendered. Values are never shown in logs or diffs.",
         default="false",
     ),
     InputSpec(
         "allow-rollback",
         Kind.FLAG,
+        Section.GUARDS,
         "Publish even when the target branch already holds a newer source commit than the one being rendered.",
         default="false",
     ),
@@ -355,7 +390,7 @@ def _repository(text: str) -> str:
     """`owner/name`, a URL (https, http, ssh, git, file), `user@host:path`, or a local path."""
     if not text:
         return text
-    if text.startswith("-") or re.search(r"[\x00-\x20\x7f]", text) or "::" in text.split("/")[0]:
+    if text.startswith("-") or re.search(r"[\x00-\x20\x7f]", text) or "::" in text.partition("/")[0]:
         raise ValueError("is neither `owner/name` nor a URL that git can push to")
     scheme, separator, _ = text.partition("://")
     if separator and scheme not in {"https", "http", "ssh", "file"}:
@@ -365,7 +400,7 @@ def _repository(text: str) -> str:
 
 def _history(text: str) -> History:
     match = re.fullmatch(r"(replace)|keep(?:\s*[:\s]\s*(\d{1,5}))?", text)
-    if not match or match[2] is not None and int(match[2]) < 1:
+    if not match or (match[2] is not None and int(match[2]) < 1):
         raise ValueError("is not `replace`, `keep` or `keep: <number>` (at least 1)")
     return History(keep=not match[1], limit=int(match[2]) if match[2] else None)
 

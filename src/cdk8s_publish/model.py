@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, NewType
 
@@ -139,7 +139,10 @@ class CIContext:
     job_url: str = ""
     is_review: bool = False
     is_fork: bool = False
-    username: str = "git"
+
+    def with_source_url(self, url: str) -> CIContext:
+        """Return the same context with the web page of its source commit."""
+        return replace(self, source=replace(self.source, url=url))
 
     def commit_url(self, repository_url: str, sha: str) -> str:
         """Return the web page of a commit, or an empty string where the server is unknown."""
@@ -353,5 +356,4 @@ class Publication:
     revision: Sha | None
     previous: Sha | None
     changes: tuple[Changes, ...] = ()
-    attempts: int = 1
     reason: str = ""

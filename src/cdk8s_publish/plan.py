@@ -1,4 +1,7 @@
-"""Inputs + context + tip → what to do and why. Pure: a race is a plain test, a dry run prints the plan a real run follows."""
+"""Inputs + context + tip → what to do and why.
+
+Pure: a race is a plain test, and a dry run prints the plan that a real run follows.
+"""
 
 from __future__ import annotations
 
@@ -29,10 +32,10 @@ def guard_branch(inputs: Inputs, context: CIContext, tip: Tip, *, is_same_reposi
     defaults = {tip.default_branch, context.default_branch if is_same_repository else ""}
     # An empty repository makes the first branch that is pushed its default: such a branch is ours from the start.
     is_ours = tip.is_managed and not is_same_repository
-    if inputs.branch in defaults and tip.sha and not is_ours:
-        raise BranchError(f"`{inputs.branch}` is the default branch of the repository; it is never overwritten", hint=hint)
-    if inputs.branch == context.default_branch and is_same_repository:
-        raise BranchError(f"`{inputs.branch}` is the default branch of the repository; it is never overwritten", hint=hint)
+    if inputs.branch in defaults and not is_ours:
+        raise BranchError(
+            f"`{inputs.branch}` is the default branch of the repository; it is never overwritten", hint=hint
+        )
 
 
 def guard_folders(inputs: Inputs, tip: Tip, folders: Sequence[Folder]) -> None:
@@ -83,8 +86,8 @@ def decide(inputs: Inputs, context: CIContext, relations: Mapping[str, Relation]
 _DOUBTS = {
     Relation.DIVERGED: "the source commit recorded for `{path}` is not in the history of this one (a rewritten branch, "
     "or another branch publishes to the same folder)",
-    Relation.UNKNOWN: "the source commit recorded for `{path}` can't be found any more, so it is not known whether this "
-    "run is newer",
+    Relation.UNKNOWN: "the source commit recorded for `{path}` can't be found any more, so it is not known whether "
+    "this run is newer",
 }
 
 

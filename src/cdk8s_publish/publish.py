@@ -124,14 +124,19 @@ def publish(target: Target, first: Look, rendered: tuple[RenderedManifests, ...]
     patience, seen, review = _Patience(), first, None
     while True:
         if seen.plan.action is Action.SKIP:
-            return _publication(Outcome.SKIPPED, target, seen, None, patience.attempts), None
+            return skipped(target, seen), None
         try:
             if review is None or review.folders != seen.folders:
                 review = _review(target, seen, rendered)
-            return _settle(target, seen, rendered, review, patience.attempts), review
+            return _settle(target, seen, rendered, review), review
         except (LeaseLostError, TransientRemoteError) as error:
             patience.wait(error, target)
         seen = look(target)
+
+
+def skipped(target: Target, seen: Look) -> Publication:
+    """Return how a run ends that has nothing to do."""
+    return _publication(Outcome.SKIPPED, target, seen, None)
 
 
 def _look(target: Target) -> Look:
@@ -193,30 +198,27 @@ def _refuse(findings: list[Finding]) -> None:
     )
 
 
-def _settle(
-    target: Target, seen: Look, rendered: tuple[RenderedManifests, ...], review: Review, attempts: int
-) -> Publication:
+def _settle(target: Target, seen: Look, rendered: tuple[RenderedManifests, ...], review: Review) -> Publication:
     """Do what the plan says, once."""
     if seen.plan.action is Action.DIFF:
-        return _publication(Outcome.DRY_RUN, target, seen, review, attempts)
+        return _publication(Outcome.DRY_RUN, target, seen, review)
     if all(folder.is_managed for folder in seen.folders) and not any(item.files for item in review.changes):
         _record(target, seen)
-        return _publication(Outcome.UNCHANGED, target, seen, review, attempts)
+        return _publication(Outcome.UNCHANGED, target, seen, review)
     sha = _move(target, seen, rendered, review)
-    return _publication(Outcome.PUBLISHED, target, seen, review, attempts, sha)
+    return _publication(Outcome.PUBLISHED, target, seen, review, sha)
 
 
 def _publication(
-    outcome: Outcome, target: Target, seen: Look, review: Review | None, attempts: int, sha: Sha | None = None
+    outcome: Outcome, target: Target, seen: Look, review: Review | None, moved_to: Sha | None = None
 ) -> Publication:
     return Publication(
         outcome=outcome,
         branch=target.inputs.branch,
         paths=target.paths,
-        revision=sha or seen.tip.sha,
+        revision=moved_to or seen.tip.sha,
         previous=seen.tip.sha,
         changes=review.changes if review else (),
-        attempts=attempts,
         reason=seen.plan.reason,
     )
 

@@ -102,8 +102,8 @@ _REFUSALS = (
         "the remote refused the credential",
     ),
     _refusal(
-        r"repository .*not found|returned error: 404|does not appear to be a git repository|project you were looking for"
-        r"|no such file or directory|not a git repository",
+        r"repository .*not found|returned error: 404|does not appear to be a git repository"
+        r"|project you were looking for|no such file or directory|not a git repository",
         CredentialError,
         "the remote repository was not found, or the credential may not see it",
     ),

@@ -13,6 +13,7 @@ import shlex
 from base64 import b64encode
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from subprocess import PIPE, TimeoutExpired
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -82,6 +83,12 @@ class Identity:
         pair = {"NAME": name, "EMAIL": mail.rstrip(">"), "DATE": self.date}
         return {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in pair.items()}
 
+    @property
+    def raw_date(self) -> str:
+        """The date as git stores it: seconds since the epoch and the offset of the zone."""
+        date = datetime.fromisoformat(self.date)
+        return f"{int(date.timestamp())} {date:%z}"
+
 
 @dataclass(frozen=True, slots=True)
 class FolderWrite:
@@ -130,16 +137,16 @@ class _Runner:
         process = self._git.execute(["git", *arguments], istream=PIPE, as_process=True, env=env)
         try:
             for chunk in stdin:
-                process.stdin.write(chunk)  # type: ignore[union-attr]  # stdin is a pipe
+                process.stdin.write(chunk)
         except BrokenPipeError:
             pass  # git has ended early; its exit code and its words say why
         try:
-            out, err = process.communicate(timeout=GIT_TIMEOUT_S)  # type: ignore[attr-defined]
+            out, err = process.communicate(timeout=GIT_TIMEOUT_S)
         except TimeoutExpired:
-            process.proc.kill()  # type: ignore[union-attr]
-            out, err = process.communicate()  # type: ignore[attr-defined]
+            process.kill()
+            out, err = process.communicate()
             err += b"\nthe operation timed out"
-        return process.returncode, out, err.decode("utf-8", "backslashreplace")  # type: ignore[attr-defined]
+        return process.returncode, out, err.decode("utf-8", "backslashreplace")
 
     def out(self, *arguments: str | bytes, stdin: Iterable[bytes] = (), **more: object) -> bytes:
         """Return standard output; a failure here is a defect or a broken disk, never the remote."""
@@ -154,7 +161,7 @@ def _text(argument: str | bytes) -> str:
 
 
 def _config_environ(env: Mapping[str, str], settings: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Settings as environment variables, after those the user may have passed the same way.
+    """Return settings as environment variables, after those the user may have passed the same way.
 
     Values stay out of argv and of every file, which is what makes this the way for a token.
     """
@@ -283,7 +290,9 @@ class Repository:
         present = [name for name in (ref, NOTES_REF) if name in found]
         if present:
             options = ("--quiet", "--no-tags", "--no-write-fetch-head", "--update-shallow", f"--depth={depth}")
-            self._talk(doing, "fetch", *options, "target", *(f"+{name}:{_TIP if name == ref else _NOTES}" for name in present))
+            self._talk(
+                doing, "fetch", *options, "target", *(f"+{name}:{_TIP if name == ref else _NOTES}" for name in present)
+            )
         notes = self._local(_NOTES) if NOTES_REF in found else None
         if ref not in found:
             return Tip(branch, notes=notes, default_branch=default)
@@ -401,12 +410,16 @@ class Repository:
 
     def annotate(self, tip: Tip, sha: Sha, text: str, identity: Identity) -> Sha:
         """Write a note on `sha`, drop the one of the tip that it replaces, and return the new tip of the notes."""
-        if not tip.notes:
-            self._git.run("update-ref", "-d", _NOTES)
-        command = ("notes", f"--ref={_NOTES}")
-        if tip.sha and tip.sha != sha:
-            self._git.out(*command, "remove", "--ignore-missing", tip.sha, environ=identity.environ)
-        self._git.out(*command, "add", "-f", "-F", "-", sha, stdin=[text.encode()], environ=identity.environ)
+        name = identity.author.encode()
+        lines = [b"commit %s\ncommitter %s %s\n" % (_NOTES.encode(), name, identity.raw_date.encode())]
+        lines.append(b"data 22\nRecord source revision\n")
+        if tip.notes:
+            lines.append(b"from %s\n" % tip.notes.encode())
+        if tip.notes and tip.sha and tip.sha != sha:
+            lines.append(b"N %s %s\n" % (b"0" * len(sha), tip.sha.encode()))
+        data = text.encode()
+        lines.append(b"N inline %s\ndata %d\n%s\n" % (sha.encode(), len(data), data))
+        self._git.out("fast-import", "--quiet", "--force", "--date-format=raw", stdin=lines)
         return self._local(_NOTES)
 
     def push(self, moves: Sequence[RefMove]) -> None:
@@ -453,8 +466,8 @@ def _recorded(metadata: bytes, noted: Sha | None) -> tuple[Sha | None, int | Non
     """Read source revision and number of resources from `hydrator.metadata`; a note is newer than the file."""
     values = _json_object(metadata)
     record, manifests = noted or values.get("drySha"), values.get("manifests")
-    is_sha = isinstance(record, str) and re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", record)
-    return (Sha(record) if is_sha else None), (manifests if isinstance(manifests, int) else None)
+    sha = Sha(record) if isinstance(record, str) and re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", record) else None
+    return sha, (manifests if isinstance(manifests, int) else None)
 
 
 def _json_object(data: bytes) -> dict[str, object]:
@@ -488,7 +501,7 @@ def _remote_refs(listing: bytes) -> tuple[dict[str, Sha], str]:
 
 
 def _batch(out: bytes) -> Iterator[tuple[Sha, bytes]]:
-    """Read `git cat-file --batch`: `<sha> blob <size>\\n<bytes>\\n` for each object."""
+    """Read `git cat-file --batch`: a line `<sha> blob <size>`, the bytes and a line feed for each object."""
     position = 0
     while position < len(out):
         end = out.index(b"\n", position)
@@ -562,4 +575,4 @@ def split_credential(url: str) -> tuple[str, str, str]:
 def absolute_url(url: str, root: str) -> str:
     """Resolve a local path against the checkout's root; every other form of a URL is returned as it is."""
     is_local = "://" not in url and not re.match(r"[^/]+:", url)
-    return os.path.normpath(os.path.join(root, url)) if is_local and url else url
+    return os.path.normpath(f"{root}/{url}") if is_local and not url.startswith("/") else url

@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 
 
 def retry_after(remote: Remote) -> float:
-    """Return the seconds that the server asks to wait (RFC 9110, section 10.2.3), at most two minutes; 0 if it doesn't."""
+    """Return the seconds that the server asks to wait (RFC 9110, 10.2.3), at most two minutes; else 0."""
     if not remote.is_http:
         return 0
     import requests  # noqa: PLC0415  # a tenth of a second that only a throttled run pays

@@ -1,4 +1,4 @@
-"""GitHub Actions. Formats: "Workflow commands for GitHub Actions" and "Variables reference" of GitHub's documentation."""
+"""GitHub Actions. Formats: "Workflow commands for GitHub Actions" and "Variables reference" of its documentation."""
 
 from __future__ import annotations
 

@@ -1,0 +1,231 @@
+"""The command line: the only reader of the environment, the only exit.
+
+Heavy imports wait until the first line of the log is out: whoever watches a job sees at once that it runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from cdk8s_publish import __version__
+from cdk8s_publish.ci import detect
+from cdk8s_publish.commands import protect_self
+from cdk8s_publish.errors import CheckError, InputError, InterruptedRunError, PublishError
+from cdk8s_publish.inputs import INPUTS, PREFIX, Inputs, Kind, Section, from_environ, parse
+from cdk8s_publish.log import Console, logging_to
+from cdk8s_publish.model import Level
+from cdk8s_publish.private import private_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, MutableMapping, Sequence
+    from typing import TextIO
+
+    from cdk8s_publish.ci import Product
+    from cdk8s_publish.pipeline import Result, World
+
+COMMANDS = ("run", "generate", "flux")
+
+_GIT_VARIABLES_KEPT = tuple(f"GIT_{name}" for name in ("CONFIG", "EXEC_PATH", "HTTP_", "PROXY_", "SSH", "SSL_"))
+"""How to reach a remote is the user's to say; GIT_DIR, GIT_INDEX_FILE or a trace must not reach our git."""
+
+_EPILOG = """\
+Every input can also be set as a variable INPUT_<NAME>, for example INPUT_BRANCH or INPUT_WORKING_DIRECTORY.
+Secrets are read from variables only (INPUT_TOKEN): what stands on a command line is visible to every process.
+
+Exit codes: 0 done · 1 defect of this program · 2 inputs · 3 install or synth · 4 checks · 5 publish refused or
+failed · 6 others were faster for too long · 130 interrupted
+"""
+
+
+def console() -> NoReturn:
+    """Run with the process's own arguments and environment, and exit."""
+    sys.exit(main(sys.argv[1:], os.environ, sys.stdout, sys.stderr))
+
+
+def main(argv: Sequence[str], environ: MutableMapping[str, str], stdout: TextIO, stderr: TextIO) -> int:
+    """Run one command and return its exit code. Our variables are taken out of `environ`, for every child's sake."""
+    given = dict(environ)
+    product = detect(given)
+    _take_out(environ)
+    command = argv[0] if argv[:1] and argv[0] in COMMANDS else "run"
+    # The standard output of the other commands is data.
+    screen = Console(stdout if command == "run" else stderr, product)
+    try:
+        options = _parser().parse_args([command, *argv[argv[:1] == [command] :]] if _names_command(argv) else argv)
+        if command == "flux":
+            return _flux(vars(options), stdout)
+        raw, unknown = from_environ(given)
+        raw |= {name: value for name, value in vars(options).items() if value is not None and name not in _OWN}
+        inputs = parse(raw)
+        screen = Console(stdout if command == "run" else stderr, product, inputs.secrets)
+        for finding in unknown:
+            screen.annotate(finding.level, finding.message)
+        return _Run(inputs, product, screen, dict(environ), is_verbose=options.verbose).command(command, stdout)
+    except PublishError as error:
+        return _report_failure(error, screen)
+
+
+def _names_command(argv: Sequence[str]) -> bool:
+    return not argv or argv[0] not in {"-h", "--help", "--version"}
+
+
+_OWN = ("command", "verbose")
+
+
+class _Run:
+    """One run or generate: signals, the private folder, and what is said at the end."""
+
+    def __init__(
+        self, inputs: Inputs, product: Product, screen: Console, environ: Mapping[str, str], *, is_verbose: bool
+    ) -> None:
+        self._inputs, self._product, self._screen, self._environ = inputs, product, screen, environ
+        self._is_verbose = is_verbose or product.facts().is_debug
+
+    def command(self, name: str, stdout: TextIO) -> int:
+        self._screen.line(f"cdk8s-publish {__version__}")
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, _interrupt)
+        with logging_to(self._screen, is_verbose=self._is_verbose), private_folder() as private:
+            from cdk8s_publish import pipeline  # noqa: PLC0415  # git, YAML and the rest: after the first line
+
+            world = pipeline.World(self._environ, Path.cwd(), private, self._product, self._screen)
+            if name == "generate":
+                manifests = pipeline.generate(self._inputs, world)
+                stdout.buffer.write(manifests)
+                stdout.flush()
+                return 0
+            return self._run(world)
+
+    def _run(self, world: World) -> int:
+        from cdk8s_publish import pipeline, report  # noqa: PLC0415
+
+        try:
+            result = pipeline.run(self._inputs, world)
+        except PublishError as error:
+            findings = error.findings if isinstance(error, CheckError) else ()
+            self._product.write_summary(report.failure(error, findings))
+            self._product.write_outputs({"outcome": "failed"})
+            raise
+        self._finish(result)
+        return 0
+
+    def _finish(self, result: Result) -> None:
+        from cdk8s_publish import diff, report  # noqa: PLC0415
+
+        if self._inputs.diff_file:
+            Path(self._inputs.diff_file).write_text(diff.patch(result.publication.changes), encoding="utf-8")
+        for finding in result.findings:
+            if finding.level is Level.WARNING:
+                self._screen.annotate(finding.level, str(finding))
+        self._screen.line(report.text(result.publication, result.context))
+        self._product.write_summary(
+            report.summary(result.publication, result.context, result.findings, self._screen.stages)
+        )
+        self._product.write_outputs(report.outputs(result.publication, result.context, self._inputs.diff_file))
+
+
+def _interrupt(number: int, _frame: object) -> NoReturn:
+    for other in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(other, signal.SIG_IGN)  # cleaning up is short and must not be cut off
+    raise InterruptedRunError(f"interrupted by {signal.Signals(number).name}; the run is given up")
+
+
+def _take_out(environ: MutableMapping[str, str]) -> None:
+    """Remove our inputs, and what would lead our git astray, from the environment that children inherit."""
+    secrets = [name for name in environ if name.startswith(PREFIX)]
+    protect_self(secrets)
+    for name in secrets:
+        del environ[name]
+    for name in [name for name in environ if name.startswith("GIT_") and not name.startswith(_GIT_VARIABLES_KEPT)]:
+        del environ[name]
+
+
+def _report_failure(error: PublishError, screen: Console) -> int:
+    if error.evidence:
+        screen.line(error.evidence)
+    screen.annotate(Level.ERROR, str(error))
+    if error.hint:
+        screen.line(error.hint)
+    return error.exit_code
+
+
+def _flux(options: Mapping[str, Any], stdout: TextIO) -> int:
+    from cdk8s_publish.flux import charts  # noqa: PLC0415
+    from cdk8s_publish.repository import Checkout, split_credential  # noqa: PLC0415
+
+    raw = {name: value for name, value in options.items() if value is not None and name not in _OWN}
+    if not raw.get("url"):
+        raw["url"] = split_credential(Checkout(Path.cwd(), {}).remote_url())[0]
+    stdout.write(charts.render(charts.parse(raw)))
+    return 0
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaints are errors like all others."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(message, hint=f"`{self.prog} --help` shows what is possible.")
+
+
+class _SecretAction(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        variable = PREFIX + self.dest.upper().replace("-", "_")
+        parser.error(f"{self.dest}: a secret can't stand on a command line; put it into the variable {variable}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="cdk8s-publish",
+        description="Render a cdk8s app and publish the plain YAML to the branch that Flux or Argo CD watches.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"cdk8s-publish {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="command", required=True, parser_class=_Parser)
+    for name, summary in (
+        ("run", "render and publish (the default command)"),
+        ("generate", "render and write only the manifests to standard output, for an Argo CD plugin or Flux 1"),
+    ):
+        _add_inputs(_subparser(commands, name, summary))
+    _add_flux(_subparser(commands, "flux", "print the Flux resources that apply the target branch"))
+    return parser
+
+
+def _subparser(commands: Any, name: str, summary: str) -> argparse.ArgumentParser:  # noqa: ANN401  # argparse's own is private
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=summary,
+        description=f"{summary[0].upper()}{summary[1:]}.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--verbose", action="store_true", help="also show what is done in detail")
+    return parser
+
+
+def _add_inputs(parser: argparse.ArgumentParser) -> None:
+    groups = {section: parser.add_argument_group(section.value) for section in Section}
+    for spec in INPUTS:
+        text = spec.description.replace("%", "%%") + (f" [{spec.default}]" if spec.default else "")
+        if spec.kind is Kind.SECRET:
+            action: Any = {"action": _SecretAction, "help": argparse.SUPPRESS}
+        elif spec.kind is Kind.FLAG:
+            action = {"nargs": "?", "const": "true", "metavar": "true|false", "help": text}
+        else:
+            action = {"metavar": "|".join(spec.choices) or spec.kind.value, "help": text}
+        groups[spec.section].add_argument(f"--{spec.name}", dest=spec.name, **action)
+
+
+def _add_flux(parser: argparse.ArgumentParser) -> None:
+    from cdk8s_publish.flux import charts  # noqa: PLC0415
+
+    for option in charts.FLUX_OPTIONS:
+        default = f" [{option.default}]" if option.default else ""
+        parser.add_argument(f"--{option.name}", dest=option.name, help=option.help.replace("%", "%%") + default)

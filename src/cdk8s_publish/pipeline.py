@@ -1,0 +1,246 @@
+"""The pipeline: each stage's value is handed to the next one, and nothing else connects them."""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass
+from itertools import takewhile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cdk8s_publish import apps, check, commands, publish, synth
+from cdk8s_publish.errors import CheckError, InputError
+from cdk8s_publish.model import Action, CIContext, Folder, Level, Publication, Relation, Remote, Secret
+from cdk8s_publish.repository import Checkout, Repository, split_credential
+from cdk8s_publish.snapshot import snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cdk8s_publish.ci import Facts, Product
+    from cdk8s_publish.inputs import Inputs
+    from cdk8s_publish.log import Console
+    from cdk8s_publish.model import Finding, RenderedManifests, Sha
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What a run may touch. `environ` is the process's own; `folder` is where the command stands, `private` is ours."""
+
+    environ: Mapping[str, str]
+    folder: Path
+    private: Path
+    product: Product
+    console: Console
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a run ended."""
+
+    publication: Publication
+    context: CIContext
+    target_url: str
+    findings: tuple[Finding, ...] = ()
+
+
+def run(inputs: Inputs, world: World) -> Result:
+    """Render and publish.
+
+    Raises:
+        PublishError: every class of `errors`; the target branch is as it was.
+
+    """
+    base = Path(world.product.facts().workspace or world.folder)
+    place = _place(inputs, world, base)
+    _warn(place)
+    root = place.context.workspace
+    found = _find_apps(inputs, base, root)
+    target = _target(inputs, world, place, tuple(app.path for app in found))
+    with world.console.stage(f"Look at `{inputs.branch}`"):
+        seen = publish.look(target)
+        _log.info("%s: %s", seen.plan.action, seen.plan.reason)
+        for warning in seen.plan.warnings:
+            _log.warning("%s", warning)
+    if seen.plan.action is Action.SKIP:
+        return Result(publish.skipped(target, seen), place.context, place.target.url)
+    rendered = _render(inputs, world, root, found)
+    with world.console.stage("Compare" if seen.plan.action is Action.DIFF else f"Publish to `{inputs.branch}`"):
+        publication, review = publish.publish(target, seen, rendered)
+    return Result(publication, place.context, place.target.url, review.findings if review else ())
+
+
+def generate(inputs: Inputs, world: World) -> bytes:
+    """Render and return the manifests alone, joined by `---`; the folder need not be a git checkout.
+
+    Raises:
+        PublishError: nothing is returned when any app or check failed.
+
+    """
+    found = _find_apps(inputs, world.folder, world.folder)
+    policy = check.Policy(allow_empty=inputs.allow_empty, allow_secrets=True)
+    documents = []
+    for rendered in _render(inputs, world, world.folder, found):
+        findings = check.check(rendered, Folder(rendered.path), policy).findings
+        errors = [finding for finding in findings if finding.level is Level.ERROR]
+        if errors:
+            raise CheckError(errors[0].message, evidence="\n".join(map(str, errors)), findings=findings)
+        documents += [file.read() for file in rendered.files if file.is_manifest]
+    return b"---\n".join(document if document.endswith(b"\n") else document + b"\n" for document in documents)
+
+
+def _first_folder(base: Path, inputs: Inputs) -> Path:
+    """Return the folder whose checkout is meant: the first working directory, up to a wildcard in it."""
+    parts = Path(inputs.working_directory[0]).parts
+    folder = base.joinpath(*takewhile(lambda part: not set(part) & set("*?["), parts))
+    if not folder.is_dir():
+        raise InputError(
+            f"working-directory: there is no folder {inputs.working_directory[0]!r} in {base}",
+            hint="It is relative to the root of the workspace, or to the folder that the command stands in.",
+        )
+    return folder
+
+
+def _git_environ(world: World) -> dict[str, str]:
+    return {name: value for name, value in world.environ.items() if name.startswith("GIT_CONFIG_")}
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """The checkout, what is known about it, and the remotes to publish to and to read the history from."""
+
+    checkout: Checkout
+    context: CIContext
+    target: Remote
+    source: Remote
+
+
+def _place(inputs: Inputs, world: World, base: Path) -> _Place:
+    facts = world.product.facts()
+    checkout = Checkout(_first_folder(base, inputs), _git_environ(world))
+    origin, user, secret = split_credential(checkout.remote_url())
+    username = facts.username if inputs.token or not user else user
+    source = Remote(facts.remote_url or origin, username, inputs.token or Secret(secret))
+    url = _target_url(inputs, facts, source.url, checkout)
+    if not url:
+        raise InputError(
+            "the checkout has no remote `origin`, so there is nothing to publish to",
+            hint="Name the repository with the input `repository`, or add a remote: `git remote add origin <url>`.",
+        )
+    is_same = _normal(url) == _normal(source.url)
+    target = source if is_same else Remote(url, username, inputs.token)
+    return _Place(checkout, _context(checkout, facts, world.product.name, source.url), target, source)
+
+
+def _context(checkout: Checkout, facts: Facts, product: str, remote_url: str) -> CIContext:
+    context = CIContext(
+        product=product,
+        workspace=Path(checkout.root),
+        source=checkout.source(facts.branch),
+        remote_url=remote_url,
+        default_branch=facts.default_branch,
+        server_url=facts.server_url,
+        repository=facts.repository,
+        job_url=facts.job_url,
+        is_review=facts.is_review,
+        is_fork=facts.is_fork,
+    )
+    return context.with_source_url(context.commit_url(remote_url, checkout.head))
+
+
+def _warn(place: _Place) -> None:
+    if place.context.product == "shell":
+        if place.checkout.is_modified():
+            _log.warning("the checkout has changes that are not committed; they are rendered too")
+    elif place.checkout.carries_credential():
+        _log.warning(
+            "the checkout's .git/config holds a credential that every step can read; "
+            "set `persist-credentials: false` on actions/checkout, it is not needed here"
+        )
+
+
+def _target_url(inputs: Inputs, facts: Facts, source_url: str, checkout: Checkout) -> str:
+    given = inputs.repository
+    if not given:
+        return source_url
+    url, _, secret = split_credential(given)
+    if secret:
+        raise InputError("repository: the URL carries a password", hint="Hand it over in the input `token`.")
+    is_path = given.startswith((".", "/")) or (not facts.server_url and Path(checkout.root, given).exists())
+    if "://" in given or ":" in given.partition("/")[0] or "/" not in given or is_path:
+        return str(Path(checkout.root, url)) if is_path else url
+    if facts.server_url:
+        return f"{facts.server_url}/{given}.git"
+    return _sibling(source_url, given)
+
+
+def _sibling(url: str, name: str) -> str:
+    """Return the URL of `owner/name` on the server of another repository's URL."""
+    separator = ":" if "://" not in url and "@" in url else "/"
+    if "://" in url:
+        scheme, _, rest = url.partition("://")
+        return f"{scheme}://{rest.partition('/')[0]}/{name}.git"
+    if separator == ":":
+        return f"{url.partition(':')[0]}:{name}.git"
+    raise InputError(
+        f"repository: `{name}` names a repository on a server, but `origin` is not on one",
+        hint="Give a URL or the path of a repository.",
+    )
+
+
+def _normal(url: str) -> str:
+    scheme, separator, rest = url.rstrip("/").removesuffix(".git").partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme.lower()}{separator}{host.lower()}{slash}{path}"
+
+
+def _find_apps(inputs: Inputs, base: Path, root: Path) -> tuple[apps.App, ...]:
+    prefix = os.path.relpath(base.resolve(), root.resolve())
+    folders = tuple(os.path.normpath(f"{prefix}/{folder}") for folder in inputs.working_directory)
+    found = apps.find_apps(
+        root, folders, command=inputs.app, output=inputs.output, install=inputs.install, path=inputs.path
+    )
+    for app in found:
+        _log.info("%s: %s app in %s", app.name, app.language or "cdk8s", app.directory or "the root of the checkout")
+    return found
+
+
+def _target(inputs: Inputs, world: World, place: _Place, paths: tuple[str, ...]) -> publish.Target:
+    environ = _git_environ(world)
+
+    def history(recorded: Sha, own: Sha) -> Relation:
+        known = place.checkout.relation(recorded, own)
+        if known is not None or not place.source.url:
+            return known or Relation.UNKNOWN
+        folder = world.private / f"source-{recorded}.git"
+        return Repository(folder, place.source, environ).relation(recorded, own)
+
+    return publish.Target(
+        repository=Repository(world.private / "target.git", place.target, environ),
+        inputs=inputs,
+        context=place.context,
+        paths=paths,
+        history=history,
+        is_same_repository=place.target is place.source,
+    )
+
+
+def _render(inputs: Inputs, world: World, root: Path, found: tuple[apps.App, ...]) -> tuple[RenderedManifests, ...]:
+    secrets = [secret.reveal() for secret in inputs.secrets]
+    options = synth.SynthOptions(
+        environ=commands.scrub(world.environ, secrets, world.product.denied),
+        workspace=root,
+        timeout_s=inputs.timeout,
+    )
+    with world.console.stage("Copy the checkout"):
+        source = snapshot(root, world.private / "source")
+    rendered = []
+    for number, app in enumerate(found):
+        folder = world.private / f"app-{number}"
+        folder.mkdir()
+        with world.console.stage(f"Synth {app.name}"), world.console.foreign():
+            rendered.append(synth.synthesize(app, source, folder, options, world.console.line))
+    return tuple(rendered)
