@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import cdk8s
 
 NODE_MAJOR_MIN = 22
-"""The oldest Node.js that the jsii runtime below cdk8s supports."""
+"""The oldest Node.js that jsii, which cdk8s is made with, supports."""
 
 NODE_VERSION_TIMEOUT_S = 30
 
@@ -77,7 +77,9 @@ FLUX_OPTIONS: tuple[FluxOption, ...] = (
     FluxOption("poll-interval", "1m", "How often Flux looks for a new commit.", "--git-poll-interval"),
     FluxOption("interval", "10m", "How often Flux applies the manifests anew, to undo drift.", "--sync-interval"),
     FluxOption("retry-interval", "2m", "How long Flux waits after a failure."),
-    FluxOption("timeout", "5m", "How long applying, and waiting until everything is ready, may take."),
+    FluxOption(
+        "timeout", "5m", "How long applying, and waiting until everything is ready, may take.", "--sync-timeout"
+    ),
     FluxOption(
         "secret",
         "",
@@ -88,7 +90,7 @@ FLUX_OPTIONS: tuple[FluxOption, ...] = (
         "verify-secret",
         "",
         "Secret with the public keys of those who may sign; Flux then applies signed commits only.",
-        "--git-verify-signatures",
+        "--git-verify-signatures-mode",
     ),
 )
 
