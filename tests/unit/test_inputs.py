@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cdk8s_publish.errors import InputError
+from cdk8s_publish.inputs import INPUTS, History, Inputs, from_environ, parse
+
+
+def problems(**raw: str) -> str:
+    with pytest.raises(InputError) as caught:
+        parse({name.replace("_", "-"): value for name, value in raw.items()})
+    assert "\n" not in str(caught.value)
+    return f"{caught.value}\n{caught.value.evidence}"
+
+
+def test_parse__declaration_and_fields_are_the_same() -> None:
+    assert [spec.field for spec in INPUTS] == [field.name for field in dataclasses.fields(Inputs)]
+
+
+def test_parse__nothing_given_means_the_documented_defaults() -> None:
+    inputs = parse({})
+    assert (inputs.branch, inputs.path, inputs.working_directory) == ("manifests", "dist", (".",))
+    assert (inputs.history, inputs.timeout, inputs.mode) == (History(), 600, "auto")
+    assert not any((inputs.adopt_branch, inputs.allow_empty, inputs.allow_removals, inputs.allow_rollback))
+
+
+def test_parse__every_problem_is_reported_at_once() -> None:
+    text = problems(branch="a..b", timeout="soon", allow_empty="yes", path="../up", history="keep: 0")
+    for name, value in {"branch": "a..b", "timeout": "soon", "allow-empty": "yes", "path": "../up"}.items():
+        assert f"{name}: '{value}'" in text
+    assert "5 inputs" in text
+
+
+def test_parse__unknown_name_suggests_the_closest() -> None:
+    assert "did you mean `branch`?" in problems(branhc="x")
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90", 90), ("90s", 90), ("10m", 600), ("1h", 3600), ("24h", 86400), ("5 m", 300)]
+)
+def test_timeout__durations(text: str, seconds: int) -> None:
+    assert parse({"timeout": text}).timeout == seconds
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "1d", "25h", "m", "1.5m", "9999999"])
+def test_timeout__anything_else_is_refused(text: str) -> None:
+    assert "timeout" in problems(timeout=text)
+
+
+@pytest.mark.parametrize(
+    ("text", "history"),
+    [
+        ("replace", History()),
+        ("keep", History(keep=True)),
+        ("keep: 20", History(keep=True, limit=20)),
+        ("keep:1", History(keep=True, limit=1)),
+        ("keep 3", History(keep=True, limit=3)),
+    ],
+)
+def test_history__forms(text: str, history: History) -> None:
+    assert parse({"history": text}).history == history
+
+
+@pytest.mark.parametrize("text", ["keep: 0", "keep: x", "drop", "replace: 3", "keep:"])
+def test_history__anything_else_is_refused(text: str) -> None:
+    assert "history" in problems(history=text)
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [("dist", "dist"), ("./a/b/", "a/b"), ("/a//b", "a/b"), (".", ""), ("/", ""), ("a b", "a b"), ("-x", "-x")],
+)
+def test_path__is_normalised(text: str, path: str) -> None:
+    assert parse({"path": text}).path == path
+
+
+@pytest.mark.parametrize(
+    "text", ["..", "a/../b", ".git", "a/.GIT/b", "git~1", ".github/workflows", "a\\b", "a\nb", "a/.git ./b"]
+)
+def test_path__tricks_are_refused(text: str) -> None:
+    assert "path" in problems(path=text)
+
+
+@given(st.text(alphabet=st.sampled_from("ab/.-@{~^:?*[\\ \x01\x7fé") | st.characters(codec="utf-8"), max_size=12))
+def test_branch__agrees_with_git(name: str) -> None:
+    if "\0" in name or not name.strip():
+        return
+    name = name.strip()
+    asked = subprocess.run(["git", "check-ref-format", f"refs/heads/{name}"], check=False).returncode
+    # `git check-ref-format --branch` also refuses a leading dash and expands @{-1}; HEAD and @ name no branch.
+    is_good = asked == 0 and not name.startswith(("-", "refs/")) and name not in {"HEAD", "@"}
+    try:
+        parse({"branch": name})
+    except InputError:
+        assert not is_good
+    else:
+        assert is_good
+
+
+@pytest.mark.parametrize("text", ["-oProxyCommand=x", "ext::sh -c id", "ftp://x/y", "a b", "javascript://x"])
+def test_repository__what_is_no_repository_is_refused(text: str) -> None:
+    assert "repository" in problems(repository=text)
+
+
+@pytest.mark.parametrize("text", ["me", "<a@b>", "Me <a b>", "Me a@b", "Me <a@b> x", "A\nB <a@b>"])
+def test_author__anything_but_name_and_mail_is_refused(text: str) -> None:
+    assert "author" in problems(author=text)
+
+
+def test_secret__its_value_is_in_no_text() -> None:
+    inputs = parse({"token": "hunter2-hunter2"})
+    assert "hunter2" not in repr(inputs)
+    assert inputs.token.reveal() == "hunter2-hunter2"
+    with pytest.raises(TypeError):
+        inputs.token.__reduce__()
+
+
+def test_from_environ__dashes_and_underscores_name_the_same_input() -> None:
+    raw, unknown = from_environ(
+        {"INPUT_WORKING-DIRECTORY": "a", "INPUT_COMMIT_MESSAGE": "m", "INPUT_APP": " ", "X": "1"}
+    )
+    assert raw == {"working-directory": "a", "commit-message": "m"}
+    assert not unknown
+
+
+def test_from_environ__unknown_input_is_a_warning() -> None:
+    _, unknown = from_environ({"INPUT_BRANHC": "x"})
+    assert [finding.message for finding in unknown] == ["there is no input `branhc`; did you mean `branch`?"]
