@@ -22,9 +22,10 @@ ROOT = PACKAGE.parent.parent
 LAYERS = (
     ("errors", "model"),
     ("inputs", "plan", "manifests", "check", "diff", "report", "refusals"),
-    ("commands", "log", "snapshot", "throttle"),
+    ("commands", "log", "private", "snapshot", "throttle"),
     ("repository", "synth", "apps", "imports", "ci.*", "flux.*"),
     ("publish",),
+    ("pipeline",),
     ("cli",),
 )
 # With a dollar sign it is a value for a CI product's own file, which we only pass on.
