@@ -37,7 +37,7 @@ WORKDIR /opt/cdk8s-cli
 COPY image/cdk8s-cli/package.json image/cdk8s-cli/package-lock.json ./
 RUN set -eu; \
     npm ci --ignore-scripts --no-audit --no-fund --omit=dev; \
-    rm -rf node_modules/cdk8s-plus-*/docs node_modules/.package-lock.json; \
+    rm -rf node_modules/cdk8s-plus-*/docs node_modules/spdx-license-list/licenses node_modules/.package-lock.json; \
     find node_modules -name '*.map' -delete; \
     find node_modules -name '*.md' ! -iname 'license*' -delete
 
@@ -54,8 +54,8 @@ RUN set -eu; \
     dpkg-deb -f git_*.deb >/git/var/lib/dpkg/status.d/git; \
     cd /git/usr/lib/git-core; \
     ln -sf ../../bin/git git; \
-    rm -f git-http-push git-imap-send git-http-backend git-daemon git-shell git-sh-i18n--envsubst scalar; \
-    grep -lIE '^#!.*(perl|python|tclsh)' ./* | xargs rm -f; \
+    rm -f git-http-push git-imap-send git-http-backend git-daemon git-shell scalar; \
+    find . -type f -exec grep -qIE '^#!.*(perl|python|tclsh)' {} ';' -delete; \
     rm -rf mergetools /git/usr/bin/git-shell /git/usr/bin/scalar /git/etc \
       /git/usr/share/git-core/templates/hooks /git/usr/share/bash-completion /git/usr/share/gitweb \
       /git/usr/share/lintian /git/usr/share/locale /git/usr/share/perl5; \

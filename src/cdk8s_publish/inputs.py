@@ -209,6 +209,7 @@ INPUTS: tuple[InputSpec, ...] = (
         Kind.TEXT,
         Section.REPORT,
         "Also write the whole diff to this file of the workspace, for example to keep it as an artifact.",
+        template_default=".cdk8s-publish/changes.diff",
     ),
     InputSpec(
         "adopt-branch",

@@ -1,0 +1,172 @@
+"""Write the declared inputs and outputs into every file that repeats them.
+
+    python3 scripts/doors.py           write
+    python3 scripts/doors.py --check   write nothing, fail when a file differs
+
+Each file keeps its hand-written rest: only what stands between a line with `<name>: begin` and one with `<name>: end`
+is replaced, indented like the first of them.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+import sys
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "src"))
+
+from cdk8s_publish import errors  # noqa: E402
+from cdk8s_publish.inputs import INPUTS, OUTPUTS, PREFIX, InputSpec, Kind, Section  # noqa: E402
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+WIDTH = 110
+SHELL_COMMANDS = frozenset({"app", "install"})
+"""Their `$` belongs to the shell that runs them: GitLab must not expand it first."""
+
+
+def action_inputs() -> Iterator[str]:
+    """Yield `inputs:` of action.yml."""
+    for spec in INPUTS:
+        default = spec.default if spec.action_default is None else spec.action_default
+        yield f"{spec.name}:"
+        yield from _folded("description", spec.description)
+        yield "  required: false"
+        yield f"  default: {json.dumps(default)}"
+
+
+def action_outputs() -> Iterator[str]:
+    """Yield `outputs:` of action.yml."""
+    for name, description in OUTPUTS.items():
+        yield f"{name}:"
+        yield from _folded("description", description)
+
+
+def template_inputs() -> Iterator[str]:
+    """Yield `spec: inputs:` of the GitLab template."""
+    for spec in INPUTS:
+        default = spec.default if spec.template_default is None else spec.template_default
+        yield f"{spec.name}:"
+        yield from _folded("description", spec.description)
+        yield f"  default: {json.dumps(default)}"
+        if choices := ("true", "false") if spec.kind is Kind.FLAG else spec.choices:
+            yield f"  options: {json.dumps(choices)}"
+
+
+def template_variables() -> Iterator[str]:
+    """Yield the variables through which the template hands its inputs over."""
+    for spec in INPUTS:
+        variable = PREFIX + spec.field.upper()
+        value = f'"$[[ inputs.{spec.name} ]]"'
+        if spec.name in SHELL_COMMANDS:
+            yield from (f"{variable}:", f"  value: {value}", "  expand: false")
+        else:
+            yield f"{variable}: {value}"
+
+
+def reference_inputs() -> Iterator[str]:
+    """Yield the chapters of the reference page of inputs."""
+    for section in Section:
+        yield from (f"## {section}", "")
+        for spec in (spec for spec in INPUTS if spec.section is section):
+            yield from (f"### `{spec.name}`", "", *textwrap.wrap(spec.description, WIDTH), "", *_facts(spec), "")
+
+
+def reference_outputs() -> Iterator[str]:
+    """Yield the table of the outputs."""
+    yield from ("| GitHub | GitLab | |", "|---|---|---|")
+    for name, description in OUTPUTS.items():
+        yield f"| `{name}` | `PUBLISH_{name.upper().replace('-', '_')}` | {description} |"
+
+
+def reference_exit_codes() -> Iterator[str]:
+    """Yield the table of exit codes, from the classes of the errors."""
+    yield from ("| code | meaning |", "|---|---|", "| 0 | Done: published, unchanged, skipped, or a diff was shown. |")
+    classes = [cls for _, cls in inspect.getmembers(errors, inspect.isclass) if issubclass(cls, errors.PublishError)]
+    told: set[int] = set()
+    # A class that only narrows its parent's kind of failure shares the parent's code.
+    for cls in sorted(classes, key=lambda cls: (cls.exit_code, len(cls.__mro__))):
+        if cls.exit_code not in told:
+            told.add(cls.exit_code)
+            yield f"| {cls.exit_code} | {' '.join(str(inspect.getdoc(cls)).split(chr(10) * 2)[0].split())} |"
+
+
+PARTS: Mapping[str, Mapping[str, Iterator[str]]] = {
+    "action.yml": {"inputs": action_inputs(), "outputs": action_outputs()},
+    ".gitlab-ci-template.yml": {"inputs": template_inputs(), "variables": template_variables()},
+    "docs/reference/inputs.md": {"inputs": reference_inputs()},
+    "docs/reference/outputs.md": {"outputs": reference_outputs()},
+    "docs/reference/exit-codes.md": {"exit codes": reference_exit_codes()},
+}
+
+
+def replaced(text: str, part: str, lines: Iterator[str]) -> str:
+    """Return `text` with the lines between the two marks of `part` replaced."""
+    marks = re.compile(rf"^( *)(\S+ {part}: begin[^\n]*\n).*?^( *\S+ {part}: end)", re.MULTILINE | re.DOTALL)
+
+    def fill(match: re.Match[str]) -> str:
+        body = textwrap.indent("\n".join(lines).rstrip() + "\n", match[1])
+        gap = "\n" if match[2].startswith("<!--") else ""  # Markdown wants an empty line around a comment
+        return f"{match[1]}{match[2]}{gap}{body}{gap}{match[3]}"
+
+    text, count = marks.subn(fill, text)
+    if count != 1:
+        sys.exit(f"doors: expected the marks of {part!r} once, found them {count} times")
+    return text
+
+
+def _folded(key: str, text: str) -> Iterator[str]:
+    lines = textwrap.wrap(text, WIDTH, break_long_words=False, break_on_hyphens=False)
+    yield f"  {key}: >-"
+    yield from (f"    {line}" for line in lines)
+
+
+def _facts(spec: InputSpec) -> Iterator[str]:
+    forms = " or ".join(f"`{choice}`" for choice in ("true", "false") if spec.kind is Kind.FLAG)
+    forms = forms or ", ".join(f"`{choice}`" for choice in spec.choices)
+    if forms:
+        yield f"* Values: {forms}"
+    if spec.default:
+        yield f"* Default: `{spec.default}`"
+    if spec.action_default is not None:
+        yield f"* Default of the GitHub Action: `{spec.action_default}`"
+    if spec.template_default is not None:
+        yield f"* Default of the GitLab template: `{spec.template_default}`"
+    variable = f"`{PREFIX}{spec.field.upper()}`"
+    yield f"* Command line: {variable} (never an option)" if spec.kind is Kind.SECRET else f"* Variable: {variable}"
+
+
+def main(argv: list[str]) -> None:
+    """Bring every file up to date, or tell which are not."""
+    stale = []
+    for name, parts in PARTS.items():
+        path = ROOT / name
+        before = after = path.read_text(encoding="utf-8")
+        for part, lines in parts.items():
+            after = replaced(after, part, lines)
+        if after != before:
+            stale.append(name)
+            if argv != ["--check"]:
+                path.write_text(after, encoding="utf-8")
+    # GitLab looks for a component below templates/, and follows no link there.
+    component, template = (
+        ROOT / "templates" / "publish.yml",
+        (ROOT / ".gitlab-ci-template.yml").read_text(encoding="utf-8"),
+    )
+    if not component.exists() or component.read_text(encoding="utf-8") != template:
+        stale.append("templates/publish.yml")
+        if argv != ["--check"]:
+            component.parent.mkdir(exist_ok=True)
+            component.write_text(template, encoding="utf-8")
+    if stale and argv == ["--check"]:
+        sys.exit(f"doors: not what the declarations say: {', '.join(stale)}; run `python3 scripts/doors.py`")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
