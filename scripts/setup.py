@@ -30,6 +30,7 @@ TOOLS = ROOT / ".tools"
 BIN = TOOLS / "bin"
 REQUIREMENTS = ROOT / "requirements"
 NPM_SOURCE = ROOT / "scripts" / "npm"
+EXAMPLE_LOCK = ROOT / "examples" / "python" / "requirements.txt"
 NODE_MIN = 22  # jsii's oldest supported version
 STEP_TIMEOUT_S = 900
 DEBIAN_PACKAGES = ("lighttpd", "lighttpd-mod-openssl", "openssh-server", "openssh-client", "rsync", "gnupg")
@@ -81,7 +82,7 @@ def call(*argv: str | Path, cwd: Path = ROOT, **env: str) -> None:
         sys.exit(f"setup: {' '.join(map(str, argv))} failed with exit code {done.returncode}")
 
 
-def create_venv(folder: Path, *requirements: str) -> None:
+def create_venv(folder: Path, *requirements: str | Path) -> None:
     """Make a virtual environment that holds exactly the locked requirements."""
     if not (folder / "bin" / "pip").exists():
         shutil.rmtree(folder, ignore_errors=True)
@@ -145,6 +146,11 @@ def install_npm_tools() -> None:
         link(name, folder / "node_modules" / ".bin" / name)
 
 
+def install_example() -> None:
+    """Install what the Python example needs, so that the demonstration and tests render it without waiting."""
+    create_venv(TOOLS / "example", EXAMPLE_LOCK)
+
+
 def install_debian_packages() -> None:
     """Install the servers that tests start; only as root on Debian and its children, else say what is missing."""
     missing = [name for name in DEBIAN_PACKAGES if not is_installed(name)]
@@ -202,6 +208,7 @@ def locks(*names: str) -> tuple[Path, ...]:
 LIGHT = (
     Step("package", install_package, (ROOT / "pyproject.toml", *locks("runtime", "build")), (VENV / "bin" / "python",)),
     Step("node", install_node, locks("node"), (BIN / "node", BIN / "npm", BIN / "npx")),
+    Step("example", install_example, (EXAMPLE_LOCK,), (TOOLS / "example" / "bin" / "python",)),
 )
 FULL = (
     *LIGHT,
