@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import posixpath
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -118,10 +119,16 @@ class App:
     config: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def calls_cli(self) -> bool:
-        """Whether the app command itself calls `cdk8s synth`."""
-        words = self.command.replace("cdk8s-cli", "cdk8s").split()
-        return any(word.endswith("cdk8s") and after.startswith("synth") for word, after in zip(words, words[1:]))  # noqa: B905, RUF007
+    def own_output(self) -> str:
+        """The folder that the app may write to on its own account, or an empty string.
+
+        An app command that calls `cdk8s synth` writes to the CLI's default folder when nothing else is said.
+        """
+        words = self.command.split()
+        calls_cli = any(
+            word.endswith(("cdk8s", "cdk8s-cli")) and after.startswith("synth") for word, after in pairwise(words)
+        )
+        return self.output or (CLI_OUTPUT if calls_cli else "")
 
 
 def find_apps(  # noqa: PLR0913 - the inputs that say how an app is run

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from concurrent.futures import Future
 
-TAIL_LINES = 40
+HEAD_LINES, TAIL_LINES = 10, 40
+"""What is kept of a program's output: npm explains itself first and prints its whole usage afterwards."""
 LINE_LIMIT_BYTES = 16_384
 PIPE_BYTES = 65_536
 """What a pipe holds on Linux unless it was told otherwise (pipe(7))."""
@@ -87,10 +88,13 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """How a program ended; `tail` holds the last lines it printed. A negative `returncode` is a signal's number."""
+    """How a program ended; a negative `returncode` is a signal's number.
+
+    `excerpt` holds the first and the last lines it printed, with a line that counts the ones in between.
+    """
 
     returncode: int
-    tail: tuple[str, ...]
+    excerpt: tuple[str, ...]
     timed_out: bool = False
 
 
@@ -102,11 +106,11 @@ def run(command: Command, *, on_line: Callable[[str], None]) -> Completed:
     behind can't be ended.
     """
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
-    tail: deque[str] = deque(maxlen=TAIL_LINES)
+    excerpt = _Excerpt()
 
     def relay(line: bytes) -> None:
         text = printable(line.decode("utf-8", "replace"))
-        tail.append(text)
+        excerpt.add(text)
         on_line(text)
 
     # The thread gives up privileges for good and hands that down to the program: no code of ours has to run between
@@ -121,7 +125,7 @@ def run(command: Command, *, on_line: Callable[[str], None]) -> Completed:
             # Also when a signal interrupted us between the program's start and the line above.
             if starting.exception() is None:
                 _end(starting.result())
-    return Completed(process.returncode, tuple(tail), timed_out=not has_ended)
+    return Completed(process.returncode, excerpt.lines(), timed_out=not has_ended)
 
 
 def is_foreign_code_running() -> bool:
@@ -279,6 +283,26 @@ class _Lines:
         self.read()
         if self._rest:
             self._relay(self._rest)
+
+
+class _Excerpt:
+    """The first and the last lines of many."""
+
+    def __init__(self) -> None:
+        self._head: list[str] = []
+        self._tail: deque[str] = deque(maxlen=TAIL_LINES)
+        self._count = 0
+
+    def add(self, line: str) -> None:
+        self._count += 1
+        if len(self._head) < HEAD_LINES:
+            self._head.append(line)
+        else:
+            self._tail.append(line)
+
+    def lines(self) -> tuple[str, ...]:
+        left_out = self._count - len(self._head) - len(self._tail)
+        return (*self._head, *([f"… {left_out} lines …"] if left_out else []), *self._tail)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cdk8s_publish.apps import CLI_OUTPUT
 from cdk8s_publish.commands import Command, Completed, run
 from cdk8s_publish.errors import SynthError
 from cdk8s_publish.model import (
@@ -168,15 +167,14 @@ class _Synth:
                     return
 
     def _own_output(self) -> Path | None:
-        name = self.app.output or (CLI_OUTPUT if self.app.calls_cli else "")
-        folder = Path(os.path.normpath(self.folder / name)) if name else None
-        if folder in {self.folder, self.source} or (folder and not folder.is_relative_to(self.source)):
-            return None
-        return folder
+        """Return the folder of the app's own, when that is one which can be emptied: in the copy, below the app."""
+        folder = Path(os.path.normpath(self.folder / self.app.own_output))
+        is_parent = self.folder.is_relative_to(folder)
+        return folder if self.app.own_output and folder.is_relative_to(self.source) and not is_parent else None
 
     def _output(self, before: int) -> Path:
         """Return the folder that the app wrote to: the one we gave it, or the one it insists on."""
-        if any(os.scandir(self.out)):
+        if os.listdir(self.out):
             return self.out
         if self.own_output and self.own_output.is_dir():
             return self.own_output
@@ -202,7 +200,7 @@ class _Synth:
             marker.unlink()
 
     def _failure(self, done: Completed) -> SynthError:
-        name, evidence = self.app.name, "\n".join(done.tail)
+        name, evidence = self.app.name, "\n".join(done.excerpt)
         if done.timed_out:
             return SynthError(
                 f"The app {name} did not finish within {self.options.timeout_s:g} seconds and was ended.",
@@ -246,7 +244,7 @@ def _install_failure(app: App, step: Step, done: Completed, timeout_s: float) ->
         )
     return SynthError(
         f"Installing the dependencies of {app.name} {how}: {step.command} (in {where})",
-        evidence="\n".join(done.tail),
+        evidence="\n".join(done.excerpt),
         hint=hint,
     )
 

@@ -38,7 +38,7 @@ def is_alive(pid: int) -> bool:
 def test_run__relays_output_and_error_output_in_order(tmp_path: Path) -> None:
     done, lines = run("echo one; echo two >&2; printf three; exit 7", tmp_path)
     assert (done.returncode, done.timed_out) == (7, False)
-    assert lines == ["one", "two", "three"] == list(done.tail)
+    assert lines == ["one", "two", "three"] == list(done.excerpt)
 
 
 def test_run__relays_each_line_as_it_comes(tmp_path: Path) -> None:
@@ -50,13 +50,13 @@ def test_run__relays_each_line_as_it_comes(tmp_path: Path) -> None:
 
     script = "echo ready; cat go; echo done"
     done = commands.run(Command(("sh", "-c", script), tmp_path, PATH, timeout_s=30), on_line=answer)
-    assert done.tail == ("ready", "done")
+    assert done.excerpt == ("ready", "done")
 
 
-def test_run__keeps_the_last_lines_only(tmp_path: Path) -> None:
+def test_run__keeps_the_first_and_the_last_lines(tmp_path: Path) -> None:
     done, lines = run("seq 1000", tmp_path)
     assert len(lines) == 1000
-    assert done.tail == tuple(str(number) for number in range(961, 1001))
+    assert done.excerpt == (*map(str, range(1, 11)), "… 950 lines …", *map(str, range(961, 1001)))
 
 
 def test_run__cuts_a_line_that_never_ends(tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ def test_run__raises_when_there_is_no_such_program(tmp_path: Path) -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 def test_run__becomes_another_user_without_its_groups(tmp_path: Path) -> None:
     done = commands.run(Command(("id",), tmp_path.parents[-1], PATH, 10, uid=1234, gid=1235), on_line=print)
-    assert done.tail == ("uid=1234 gid=1235 groups=1235",)
+    assert done.excerpt == ("uid=1234 gid=1235 groups=1235",)
 
 
 @pytest.mark.parametrize(

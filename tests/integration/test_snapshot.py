@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cdk8s_publish.snapshot import snapshot
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TOKEN = "s3cr3t-token"
+
+
+def git(folder: Path, *args: str) -> str:
+    environ = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "GIT_OPTIONAL_LOCKS": "0"}
+    return subprocess.run(
+        ["git", "-c", "user.name=A", "-c", "user.email=a@example.com", "-c", "commit.gpgsign=false", *args],
+        cwd=folder,
+        env=environ,
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=30,
+    ).stdout
+
+
+def state(folder: Path) -> dict[str, tuple[object, ...]]:
+    """Everything of a tree that could be changed by accident; reading changes access times only."""
+    found: dict[str, tuple[object, ...]] = {}
+    for path in sorted(folder.rglob("*")):
+        status = path.lstat()
+        content = path.readlink() if path.is_symlink() else path.read_bytes() if path.is_file() else None
+        name = str(path.relative_to(folder))
+        # Git renews the time of a borrowed object that it would have to write again; a link's time is nobody's.
+        time = 0 if name.startswith(".git/objects") or path.is_symlink() else status.st_mtime_ns
+        found[name] = (status.st_mode, status.st_uid, time, content)
+    return found
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    folder = tmp_path / "checkout"
+    (folder / "deep" / "er").mkdir(parents=True)
+    (folder / "deep" / "er" / "file").write_bytes(b"\x00\xff\r\n" * 1000)
+    (folder / "run.sh").write_text("#!/bin/sh\n")
+    (folder / "run.sh").chmod(0o755)
+    (folder / "link").symlink_to("deep/er/file")
+    git(folder, "init", "-q", "-b", "main")
+    git(folder, "add", "-A")
+    git(folder, "commit", "-qm", "first")
+    git(folder, "tag", "v1.2.3")
+    return folder
+
+
+def test_snapshot__is_the_same_tree_and_leaves_the_checkout_alone(checkout: Path, tmp_path: Path) -> None:
+    before = state(checkout)
+    copy = snapshot(checkout, tmp_path / "copy")
+    (copy / "deep" / "er" / "file").write_text("changed")
+    (copy / "new").touch()
+    git(copy, "add", "-A")
+    git(copy, "commit", "-qm", "second")
+    assert state(checkout) == before
+
+    shutil.rmtree(copy)
+    copy = snapshot(checkout, tmp_path / "copy")
+    files = {name: value for name, value in before.items() if not name.startswith(".git")}
+    assert {name: value for name, value in state(copy).items() if not name.startswith(".git")} == files
+
+
+def test_snapshot__answers_what_apps_ask_git(checkout: Path, tmp_path: Path) -> None:
+    (checkout / "untracked").touch()
+    copy = snapshot(checkout, tmp_path / "copy")
+    for question in (
+        ("rev-parse", "HEAD"),
+        ("rev-parse", "--abbrev-ref", "HEAD"),
+        ("describe", "--tags"),
+        ("log", "--format=%H %s"),
+        ("status", "--porcelain"),
+        ("ls-files", "--stage"),
+    ):
+        assert git(copy, *question) == git(checkout, *question)
+
+
+def test_snapshot__answers_on_a_shallow_detached_worktree(checkout: Path, tmp_path: Path) -> None:
+    (checkout / "second").touch()
+    git(checkout, "add", "-A")
+    git(checkout, "commit", "-qm", "second")
+    git(tmp_path, "clone", "-q", "--depth", "1", f"file://{checkout}", "shallow")
+    git(tmp_path / "shallow", "worktree", "add", "-q", "--detach", "../tree")
+    copy = snapshot(tmp_path / "tree", tmp_path / "copy")
+    assert git(copy, "log", "--format=%s") == "second\n"
+    assert git(copy, "status", "--porcelain") == ""
+
+
+def test_snapshot__carries_no_credential(checkout: Path, tmp_path: Path) -> None:
+    git(checkout, "remote", "add", "origin", f"https://user:{TOKEN}@example.com/owner/name.git")
+    git(checkout, "config", "http.https://example.com/.extraheader", f"AUTHORIZATION: basic {TOKEN}")
+    git(checkout, "config", "credential.helper", f"!echo password={TOKEN}")
+    git(checkout, "config", "include.path", str(tmp_path / "other"))
+    git(checkout, "config", "core.sshCommand", f"ssh -i {TOKEN}")
+    git(checkout, "config", "core.fsmonitor", TOKEN)
+    (tmp_path / "other").write_text(f'[http]\n\textraheader = "{TOKEN}"\n')
+    (checkout / ".git" / "FETCH_HEAD").write_text(TOKEN)
+    copy = snapshot(checkout, tmp_path / "copy")
+    assert git(copy, "remote", "get-url", "origin") == "https://example.com/owner/name.git\n"
+    private = b"".join(path.read_bytes() for path in (copy / ".git").rglob("*") if path.is_file())
+    assert TOKEN.encode() not in private
+    assert TOKEN not in git(copy, "config", "--list")
+
+
+def test_snapshot__links_packages_so_that_emptying_the_folder_keeps_them(checkout: Path, tmp_path: Path) -> None:
+    modules = checkout / "node_modules"
+    for name in ("cdk8s", "@scope/one", ".pnpm/x@1/node_modules/x", ".cache"):
+        (modules / name).mkdir(parents=True)
+        (modules / name / "index.js").write_text(f"module.exports = '{name}'")
+    (modules / ".bin").mkdir()
+    (modules / ".bin" / "cdk8s").symlink_to("../cdk8s/index.js")
+    (modules / "shared").symlink_to("../deep")
+    before = state(checkout)
+
+    copy = snapshot(checkout, tmp_path / "copy")
+    assert (copy / "node_modules" / ".bin" / "cdk8s").read_text() == "module.exports = 'cdk8s'"
+    assert (copy / "node_modules" / "@scope" / "one" / "index.js").is_file()
+    assert (copy / "node_modules" / "shared").resolve() == copy / "deep"
+    assert not (copy / "node_modules" / ".cache").exists()
+    shutil.rmtree(copy / "node_modules")
+    assert state(checkout) == before
+
+
+def test_snapshot__keeps_a_virtual_environment_working(checkout: Path, tmp_path: Path) -> None:
+    subprocess.run(["python3", "-m", "venv", "--without-pip", ".venv"], cwd=checkout, check=True, timeout=60)
+    (site,) = (checkout / ".venv" / "lib").glob("python3.*/site-packages")
+    (site / "thing").mkdir()
+    (site / "thing" / "__init__.py").write_text("print(__name__)")
+    before = state(checkout)
+    copy = snapshot(checkout, tmp_path / "copy")
+    run = [".venv/bin/python", "-c", "import sys, thing; print(sys.prefix)"]
+    environ = {"PYTHONDONTWRITEBYTECODE": "1"}
+    shown = subprocess.run(run, cwd=copy, env=environ, check=True, capture_output=True, text=True, timeout=30).stdout
+    assert shown == f"thing\n{copy}/.venv\n"
+    shutil.rmtree(copy)
+    assert state(checkout) == before
+
+
+def test_snapshot__copies_what_is_there_and_skips_what_is_alive(checkout: Path, tmp_path: Path) -> None:
+    (tmp_path / "outside").write_text("kept")
+    (checkout / "deep" / "out").symlink_to("../../outside")
+    (checkout / "dangling").symlink_to("nowhere")
+    os.mkfifo(checkout / "pipe")
+    (checkout / "sub").mkdir()
+    (checkout / "sub" / ".git").write_text("gitdir: ../.git/modules/sub")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(checkout / "s"))
+        copy = snapshot(checkout, checkout / "copy")
+    assert (copy / "deep" / "out").read_text() == "kept"
+    assert (copy / "dangling").readlink() == (checkout / "dangling").readlink()
+    names = {path.name for path in copy.iterdir()}
+    assert names == {".git", "dangling", "deep", "link", "run.sh", "sub"}
+    assert list((copy / "sub").iterdir()) == []
+
+
+def test_snapshot__of_a_folder_without_git(tmp_path: Path) -> None:
+    (tmp_path / "plain").mkdir()
+    (tmp_path / "plain" / "a").write_text("1")
+    assert [path.name for path in snapshot(tmp_path / "plain", tmp_path / "copy").iterdir()] == ["a"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_snapshot__belongs_to_the_owner_who_will_write_to_it(checkout: Path, tmp_path: Path) -> None:
+    copy = snapshot(checkout, tmp_path / "copy", owner=(1234, 1235))
+    owners = {(path.lstat().st_uid, path.lstat().st_gid) for path in (copy, *copy.rglob("*"))}
+    assert owners == {(1234, 1235)}

@@ -1,0 +1,298 @@
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cdk8s_publish import commands
+from cdk8s_publish.apps import find_apps
+from cdk8s_publish.errors import SynthError
+from cdk8s_publish.snapshot import snapshot
+from cdk8s_publish.synth import SynthOptions, collect, synthesize
+
+if TYPE_CHECKING:
+    from cdk8s_publish.model import RenderedManifests
+
+ROOT = Path(__file__).parent.parent.parent
+NODE_MODULES = ROOT / ".tools" / "npm" / "node_modules"
+JAVASCRIPT = """
+const { App, Chart, ApiObject, YamlOutputType } = require('cdk8s');
+const app = new App({ %s });
+const chart = new Chart(app, 'chart');
+const add = (id, name, namespace) =>
+  new ApiObject(chart, id, { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, namespace } });
+%s
+app.synth();
+"""
+PYTHON = """
+from cdk8s import ApiObject, ApiObjectMetadata, App, Chart, YamlOutputType
+app = App(yaml_output_type=YamlOutputType.FILE_PER_RESOURCE)
+chart = Chart(app, "chart")
+for namespace in ("one", "two"):
+    metadata = ApiObjectMetadata(name="same", namespace=namespace)
+    ApiObject(chart, namespace, api_version="v1", kind="ConfigMap", metadata=metadata)
+app.synth()
+"""
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    folder = tmp_path / "workspace"
+    folder.mkdir()
+    (folder / "node_modules").symlink_to(NODE_MODULES)
+    return folder
+
+
+def render(
+    workspace: Path, app: str = "", *, output: str = "", install: str = "none", timeout_s: float = 60
+) -> tuple[RenderedManifests, list[str]]:
+    lines: list[str] = []
+    (found,) = find_apps(workspace, ("",), command=app, output=output, install=install, path="dist")
+    base = workspace.parent / "run"
+    shutil.rmtree(base, ignore_errors=True)
+    base.mkdir(mode=0o700)
+    source = snapshot(workspace, base / "source")
+    environ = commands.scrub(os.environ, [])
+    options = SynthOptions(environ, workspace, timeout_s, cache=workspace.parent / "cache")
+    rendered = synthesize(found, source, base / "app", options, lines.append)
+    return rendered, lines
+
+
+def texts(rendered: RenderedManifests) -> dict[str, str]:
+    return {file.path: file.read().decode() for file in rendered.files}
+
+
+@pytest.mark.synth
+def test_synth__renders_a_javascript_app(workspace: Path) -> None:
+    (workspace / "main.js").write_text(JAVASCRIPT % ("", "add('a', 'a'); console.log('::error::hello')"))
+    (workspace / "cdk8s.yaml").write_text("app: node main.js\n")
+    rendered, lines = render(workspace)
+    assert texts(rendered) == {"chart.k8s.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n"}
+    assert lines == ["::error::hello"]
+    assert (rendered.app, rendered.path, rendered.overwritten, rendered.refused) == ("workspace", "dist", (), ())
+
+
+@pytest.mark.synth
+def test_synth__keeps_what_a_file_name_collision_loses_in_javascript(workspace: Path) -> None:
+    script = JAVASCRIPT % (
+        "yamlOutputType: YamlOutputType.FILE_PER_RESOURCE",
+        "add('a', 'same', 'one'); add('b', 'same', 'two'); add('c', 'same', 'three'); add('d', 'other')",
+    )
+    (workspace / "main.js").write_text(script)
+    rendered, _ = render(workspace, "node main.js")
+    assert [file.path for file in rendered.files] == ["ConfigMap.other.k8s.yaml", "ConfigMap.same.k8s.yaml"]
+    assert [lost.path for lost in rendered.overwritten] == ["ConfigMap.same.k8s.yaml"] * 2
+    lost = "".join(item.location.read_text() for item in rendered.overwritten)
+    assert "namespace: one" in lost
+    assert "namespace: two" in lost
+    assert "namespace: three" not in lost
+
+
+@pytest.mark.synth
+@pytest.mark.slow
+def test_synth__keeps_what_a_file_name_collision_loses_in_python(workspace: Path) -> None:
+    (workspace / "main.py").write_text(PYTHON)
+    rendered, _ = render(workspace, f"{sys.executable} main.py")
+    assert [file.path for file in rendered.files] == ["ConfigMap.same.k8s.yaml"]
+    (lost,) = rendered.overwritten
+    assert "namespace: one" in lost.location.read_text()
+
+
+WRITES = {
+    "fs.writeFileSync": "fs.writeFileSync(file, text)",
+    "fs.writeFile": "await new Promise((done) => fs.writeFile(file, text, done))",
+    "promises": "await fs.promises.writeFile(file, text)",
+    "promises module": "await require('fs/promises').writeFile(file, text)",
+    "url": "fs.writeFileSync(require('url').pathToFileURL(file), text)",
+    "descriptor": "{ const fd = fs.openSync(file, 'w'); fs.writeSync(fd, text); fs.closeSync(fd) }",
+    "handle": "{ const it = await fs.promises.open(file, 'w'); await it.writeFile(text); await it.close() }",
+    "stream": "await new Promise((done) => fs.createWriteStream(file).end(text, done))",
+    "rename": "fs.writeFileSync(file + '.tmp', text), fs.renameSync(file + '.tmp', file)",
+    "esm": "(await import('fs')).writeFileSync(file, text)",
+    "other process": "require('child_process').execFileSync('node', ['-e', `fs.writeFileSync('${file}', '${text}')`])",
+}
+
+
+@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
+def test_preload__sees_every_way_of_overwriting(workspace: Path, write: str) -> None:
+    lines = "\n".join(f"text = 'text: {text}'; {write};" for text in ("first", "second", "second"))
+    script = f"""const fs = require('fs');
+        const file = process.env.CDK8S_OUTDIR + '/a.yaml';
+        (async () => {{ let text; {lines} }})()"""
+    (workspace / "main.js").write_text(script)
+    rendered, lines_seen = render(workspace, "node main.js")
+    assert texts(rendered) == {"a.yaml": "text: second"}
+    assert [(lost.path, lost.location.read_text()) for lost in rendered.overwritten] == [("a.yaml", "text: first")]
+    assert lines_seen == []
+
+
+def test_preload__leaves_an_app_alone_that_has_options_of_its_own(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (workspace / "own.cjs").write_text("globalThis.own = 'loaded'")
+    monkeypatch.setenv("NODE_OPTIONS", f"--require {workspace}/own.cjs")
+    (workspace / "main.js").write_text("const { open } = require('fs'); console.log(own, open.name, open.length)")
+    _, lines = render(workspace, "node main.js")
+    assert lines == ["loaded open 4"]
+
+
+def test_synth__an_app_that_writes_nothing_renders_no_files(workspace: Path) -> None:
+    rendered, _ = render(workspace, "true")
+    assert rendered.files == ()
+
+
+def test_synth__shows_the_last_words_of_an_app_that_fails(workspace: Path) -> None:
+    with pytest.raises(
+        SynthError, match="The app workspace failed with exit code 3: echo no good >&2; exit 3"
+    ) as error:
+        render(workspace, "echo no good >&2; exit 3")
+    assert error.value.evidence == "no good"
+
+
+def test_synth__names_the_known_cause_of_a_timeout(workspace: Path) -> None:
+    with pytest.raises(SynthError, match=r"did not finish within 0\.5 seconds") as error:
+        render(workspace, "sleep 60", timeout_s=0.5)
+    assert "exponential" in error.value.hint
+
+
+def test_synth__says_that_a_program_is_missing(workspace: Path) -> None:
+    with pytest.raises(SynthError, match="exit code 127") as error:
+        render(workspace, "no-such-program --now")
+    assert "not there" in error.value.hint
+
+
+def test_synth__knows_the_trap_of_cdk8s_init(workspace: Path) -> None:
+    (workspace / "main.py").write_text("raise ModuleNotFoundError(\"No module named 'cdk8s'\")")
+    with pytest.raises(SynthError, match="exit code 1") as error:
+        render(workspace, "python3 main.py")
+    assert "cdk8s init python-app" in error.value.hint
+
+
+def test_synth__names_the_folder_that_an_app_insists_on(workspace: Path) -> None:
+    with pytest.raises(SynthError, match="wrote to its own folder manifests/prod instead of") as error:
+        render(workspace, "mkdir -p manifests/prod; echo 'a: 1' > manifests/prod/a.yaml")
+    assert "manifests/prod" in error.value.hint
+    assert "expected below" in error.value.evidence
+    assert not (workspace / "manifests").exists()
+
+
+@pytest.mark.parametrize("way", ["input", "cdk8s.yaml"])
+def test_synth__takes_the_rendered_manifests_from_the_app_s_own_folder(workspace: Path, way: str) -> None:
+    (workspace / "manifests").mkdir()
+    (workspace / "manifests" / "stale.yaml").write_text("from an earlier synth")
+    if way == "cdk8s.yaml":
+        (workspace / "cdk8s.yaml").write_text("output: manifests\n")
+    app = "mkdir -p manifests; echo 'a: 1' > manifests/a.yaml"
+    rendered, _ = render(workspace, app, output="manifests" if way == "input" else "")
+    assert texts(rendered) == {"a.yaml": "a: 1\n"}
+    assert [path.name for path in (workspace / "manifests").iterdir()] == ["stale.yaml"]
+
+
+@pytest.mark.synth
+def test_synth__serves_an_app_command_that_calls_the_cli(workspace: Path) -> None:
+    (workspace / "main.js").write_text(JAVASCRIPT % ("", "add('a', 'a')"))
+    (workspace / "cdk8s.yaml").write_text("app: node main.js\n")
+    rendered, _ = render(workspace, "cdk8s synth")
+    assert list(texts(rendered)) == ["chart.k8s.yaml"]
+    assert not (workspace / "dist").exists()
+
+
+def test_synth__leads_variables_that_point_into_the_checkout_into_the_copy(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WHERE", str(workspace / "sub"))
+    monkeypatch.setenv("BESIDE", f"{workspace}-other")
+    _, lines = render(workspace, 'echo "$WHERE"; echo "$BESIDE"; echo "$HOME"; echo "$PWD"')
+    run = workspace.parent / "run"
+    assert lines == [f"{run}/source/sub", f"{workspace}-other", f"{run}/app/home", f"{run}/source"]
+
+
+def test_install__runs_a_command_of_the_user_before_the_app(workspace: Path) -> None:
+    app = 'cp made "$CDK8S_OUTDIR/a.yaml"'
+    rendered, _ = render(workspace, app, install="echo 'a: 1' > made")
+    assert texts(rendered) == {"a.yaml": "a: 1\n"}
+    assert not (workspace / "made").exists()
+
+
+def test_install__fails_in_the_words_of_the_package_manager(workspace: Path) -> None:
+    (workspace / "node_modules").unlink()
+    (workspace / "package.json").write_text('{"name": "a", "dependencies": {"cdk8s": "2.70.106"}}')
+    (workspace / "package-lock.json").write_text('{"name": "a", "lockfileVersion": 3, "packages": {"": {}}}')
+    with pytest.raises(
+        SynthError, match="Installing the dependencies of workspace failed with exit code 1: npm ci"
+    ) as error:
+        render(workspace, "true", install="auto")
+    assert "package.json and package-lock.json" in error.value.evidence
+
+
+def test_install__uses_node_modules_that_agree_with_the_lock(workspace: Path) -> None:
+    modules = workspace / "node_modules"
+    modules.unlink()
+    (modules / "left-alone").mkdir(parents=True)
+    (modules / "left-alone" / "index.js").write_text("")
+    (workspace / "package.json").write_text('{"name": "a", "version": "1.0.0"}')
+    lock = '{"name": "a", "lockfileVersion": 3, "packages": {"node_modules/left-alone": {"version": "1.0.0"}}}'
+    (workspace / "package-lock.json").write_text(lock)
+    (modules / ".package-lock.json").write_text(lock)
+    _, lines = render(workspace, "node -e \"require('left-alone'); console.log('found')\"", install="auto")
+    assert lines == ["found"]
+
+
+def test_collect__ids_are_those_of_git(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    (out / "deep" / "er").mkdir(parents=True)
+    for name, content in {"b.yaml": b"", "a.yml": b"a: 1\r\n", "deep/er/x": b"\x00" * 5000, "B.yaml": b"b"}.items():
+        (out / name).write_bytes(content)
+    (out / "construct-metadata.json").write_text("{}")
+    (out / "deep" / "construct-metadata.json").write_text("{}")
+    files, refused = collect(out)
+    assert refused == ()
+    assert [file.path for file in files] == ["B.yaml", "a.yml", "b.yaml", "deep/construct-metadata.json", "deep/er/x"]
+    paths = "\n".join(str(file.location) for file in files)
+    ids = subprocess.run(
+        ["git", "hash-object", "--no-filters", "--stdin-paths"], input=paths, capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert [file.blob for file in files] == ids
+    assert [file.size for file in files] == [1, 6, 0, 2, 5000]
+
+
+def test_collect__publishes_a_link_inside_the_folder_as_content_and_refuses_the_rest(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    (out / "deep" / ".git").mkdir(parents=True)
+    (tmp_path / "secret").write_text("not ours")
+    (out / "real.yaml").write_text("a: 1")
+    (out / "deep" / "inside.yaml").symlink_to("../real.yaml")
+    (out / "chain.yaml").symlink_to("deep/inside.yaml")
+    (out / "outside.yaml").symlink_to(tmp_path / "secret")
+    (out / "through.yaml").symlink_to("../secret")
+    (out / "nothing.yaml").symlink_to("gone")
+    (out / "loop.yaml").symlink_to("loop.yaml")
+    (out / "folder").symlink_to("deep")
+    os.mkfifo(out / "pipe.yaml")
+    (out / ".GIT").write_text("gitdir: /")
+    files, refused = collect(out)
+    assert {file.path: file.read() for file in files} == dict.fromkeys(
+        ["chain.yaml", "deep/inside.yaml", "real.yaml"], b"a: 1"
+    )
+    assert [(finding.file, finding.message.removeprefix(f"{finding.file} ")) for finding in refused] == [
+        (".GIT", "is named like a git folder, which no tree can hold."),
+        ("deep/.git", "is named like a git folder, which no tree can hold."),
+        ("folder", "is a link to a folder."),
+        ("loop.yaml", "is a link to nothing."),
+        ("nothing.yaml", "is a link to nothing."),
+        ("outside.yaml", "is a link that leaves the output folder."),
+        ("pipe.yaml", "is neither a file nor a folder (a pipe, a socket or a device)."),
+        ("through.yaml", "is a link that leaves the output folder."),
+    ]
+
+
+def test_collect__keeps_names_that_are_no_text(tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.yaml")
+    (tmp_path / name).write_text("a: 1")
+    ((file,), _) = collect(tmp_path)
+    assert os.fsencode(file.path) == b"caf\xe9.yaml"
