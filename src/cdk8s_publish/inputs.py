@@ -88,9 +88,14 @@ class Inputs:
     timeout: int
     repository: str
     token: Secret
+    ssh_key: Secret
+    ssh_known_hosts: str
     history: History
     commit_message: str
     author: str
+    tag: str
+    signing_key: Secret
+    signing_passphrase: Secret
     mode: str
     diff_file: str
     adopt_branch: bool
@@ -102,7 +107,9 @@ class Inputs:
     @property
     def secrets(self) -> tuple[Secret, ...]:
         """Every secret that was given, for redaction and for scrubbing the environment of foreign code."""
-        return tuple(secret for secret in (self.token,) if secret)
+        return tuple(
+            secret for secret in (self.token, self.ssh_key, self.signing_key, self.signing_passphrase) if secret
+        )
 
 
 INPUTS: tuple[InputSpec, ...] = (
@@ -173,6 +180,19 @@ INPUTS: tuple[InputSpec, ...] = (
         template_default="$CI_JOB_TOKEN",
     ),
     InputSpec(
+        "ssh-key",
+        Kind.SECRET,
+        Section.TARGET,
+        "Private SSH key that may write to the repository (a deploy key), used in place of the token.",
+    ),
+    InputSpec(
+        "ssh-known-hosts",
+        Kind.TEXT,
+        Section.TARGET,
+        "Host keys of your Git server as `known_hosts` lines, needed with `ssh-key` for any server but github.com and "
+        "gitlab.com, whose keys are built in.",
+    ),
+    InputSpec(
         "history",
         Kind.HISTORY,
         Section.COMMIT,
@@ -194,6 +214,25 @@ INPUTS: tuple[InputSpec, ...] = (
         Section.COMMIT,
         "Author and committer of the commit on the target branch, as `Name <mail address>`.",
         default="cdk8s-publish <cdk8s-publish@users.noreply.github.com>",
+    ),
+    InputSpec(
+        "tag",
+        Kind.TEXT,
+        Section.COMMIT,
+        "Also create this tag on the published commit; the placeholders of `commit-message` work here too, for "
+        "example `manifests-{short-sha}`. A tag that already marks another commit is never moved.",
+    ),
+    InputSpec(
+        "signing-key",
+        Kind.SECRET,
+        Section.COMMIT,
+        "Private OpenPGP or SSH key that signs the commit, for Flux `spec.verify` or a rule that demands signatures.",
+    ),
+    InputSpec(
+        "signing-passphrase",
+        Kind.SECRET,
+        Section.COMMIT,
+        "Passphrase of `signing-key`, when it has one.",
     ),
     InputSpec(
         "mode",
@@ -359,18 +398,21 @@ def _list(text: str) -> tuple[str, ...]:
 _REF_FORBIDDEN = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//")
 
 
-def _branch(text: str) -> str:
-    """Accept what `git check-ref-format --branch` accepts; the rules are those of git-check-ref-format(1)."""
-    parts = text.split("/")
-    if text.startswith("refs/"):
-        raise ValueError("is a ref; give the name of the branch alone, for example `manifests`")
-    if (
+def is_ref_name(text: str) -> bool:
+    """Whether git takes it for the name of a branch or tag; the rules are those of git-check-ref-format(1)."""
+    return not (
         _REF_FORBIDDEN.search(text)
-        or text in {"@", "HEAD"}
+        or text in {"", "@", "HEAD"}
         or text.startswith("-")
         or text.endswith(".")
-        or any(not part or part.startswith(".") or part.endswith(".lock") for part in parts)
-    ):
+        or any(not part or part.startswith(".") or part.endswith(".lock") for part in text.split("/"))
+    )
+
+
+def _branch(text: str) -> str:
+    if text.startswith("refs/"):
+        raise ValueError("is a ref; give the name of the branch alone, for example `manifests`")
+    if not is_ref_name(text):
         raise ValueError("is not a branch name that git accepts, for example `manifests` or `env/production`")
     return text
 

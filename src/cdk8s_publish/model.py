@@ -61,8 +61,8 @@ class Remote:
     """A repository to read from or publish to, and how to get in.
 
     `url` carries no credential. `token` is sent as HTTP basic authentication of `username`; `ssh_key` is a private
-    key in OpenSSH or PEM format and `ssh_known_hosts` lines in the format of sshd(8) that are trusted besides the
-    ones we ship.
+    key in OpenSSH or PEM format and `ssh_known_hosts` the lines, in the format of sshd(8), of the hosts it is used
+    with.
     """
 
     url: str

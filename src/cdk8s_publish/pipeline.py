@@ -13,10 +13,11 @@ from cdk8s_publish import apps, check, commands, publish, synth
 from cdk8s_publish.errors import CheckError, InputError
 from cdk8s_publish.model import Action, CIContext, Folder, Level, Publication, Relation, Remote, Secret
 from cdk8s_publish.repository import Checkout, Repository, split_credential
+from cdk8s_publish.signing import SigningKey, armored, sign
 from cdk8s_publish.snapshot import snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from cdk8s_publish.ci import Facts, Product
     from cdk8s_publish.inputs import Inputs
@@ -123,7 +124,7 @@ def _place(inputs: Inputs, world: World, base: Path) -> _Place:
     checkout = Checkout(_first_folder(base, inputs), _git_environ(world))
     origin, user, secret = split_credential(checkout.remote_url())
     username = facts.username if inputs.token or not user else user
-    source = Remote(facts.remote_url or origin, username, inputs.token or Secret(secret))
+    source = _remote(inputs, facts.remote_url or origin, username, inputs.token or Secret(secret))
     url = _target_url(inputs, facts, source.url, checkout)
     if not url:
         raise InputError(
@@ -131,8 +132,19 @@ def _place(inputs: Inputs, world: World, base: Path) -> _Place:
             hint="Name the repository with the input `repository`, or add a remote: `git remote add origin <url>`.",
         )
     is_same = _normal(url) == _normal(source.url)
-    target = source if is_same else Remote(url, username, inputs.token)
+    target = source if is_same else _remote(inputs, url, username, inputs.token)
     return _Place(checkout, _context(checkout, facts, world.product.name, source.url), target, source)
+
+
+def _remote(inputs: Inputs, url: str, username: str, token: Secret) -> Remote:
+    key = armored(inputs.ssh_key, "ssh-key")
+    if not key:
+        return Remote(url, username, token)
+    scheme, separator, rest = url.partition("://")
+    if separator and scheme in {"http", "https"}:
+        url = f"ssh://git@{rest.partition('/')[0].partition(':')[0]}/{rest.partition('/')[2]}"
+    known = Path(__file__).with_name("known_hosts").read_text(encoding="utf-8")
+    return Remote(url, ssh_key=key, ssh_known_hosts=f"{known}{inputs.ssh_known_hosts}\n")
 
 
 def _context(checkout: Checkout, facts: Facts, product: str, remote_url: str) -> CIContext:
@@ -225,7 +237,14 @@ def _target(inputs: Inputs, world: World, place: _Place, paths: tuple[str, ...])
         paths=paths,
         history=history,
         is_same_repository=place.target is place.source,
+        signature=_signature(inputs, world),
     )
+
+
+def _signature(inputs: Inputs, world: World) -> Callable[[bytes], str] | None:
+    key = armored(inputs.signing_key, "signing-key")
+    signer = SigningKey(key, inputs.signing_passphrase)
+    return (lambda content: sign(content, signer, world.environ)) if key else None
 
 
 def _render(inputs: Inputs, world: World, root: Path, found: tuple[apps.App, ...]) -> tuple[RenderedManifests, ...]:

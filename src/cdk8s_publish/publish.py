@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cdk8s_publish import check, diff, plan, report
-from cdk8s_publish.errors import CheckError, LeaseLostError, RemoteError
+from cdk8s_publish.errors import BranchError, CheckError, InputError, LeaseLostError, RemoteError
+from cdk8s_publish.inputs import is_ref_name
 from cdk8s_publish.model import (
     Action,
     Changes,
@@ -65,7 +66,10 @@ class Review:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What stays the same for all attempts of a run. `history` compares two source commits (recorded, own)."""
+    """What stays the same for all attempts of a run.
+
+    `history` compares two source commits (recorded, own); `signature` signs the content of a commit.
+    """
 
     repository: Repository
     inputs: Inputs
@@ -73,6 +77,7 @@ class Target:
     paths: tuple[str, ...]
     history: Callable[[Sha, Sha], Relation]
     is_same_repository: bool
+    signature: Callable[[bytes], str] | None = None
 
 
 class _Patience:
@@ -230,11 +235,14 @@ def _identity(target: Target) -> Identity:
 def _record(target: Target, seen: Look) -> None:
     """Note that this source commit was seen and changed nothing, so that an older run is told from a newer one."""
     source, tip = target.context.source, seen.tip
-    if tip.sha is None or all(folder.record == source.sha for folder in seen.folders):
+    if tip.sha is None:
         return
-    notes = _annotate(target, tip, tip.sha)
-    branch = RefMove(f"refs/heads/{tip.branch}", tip.sha, tip.sha)
-    _push(target, (branch, RefMove(NOTES_REF, notes, tip.notes)))
+    moves = _tag(target, tip.sha)
+    if any(folder.record != source.sha for folder in seen.folders):
+        notes = _annotate(target, tip, tip.sha)
+        moves = (RefMove(f"refs/heads/{tip.branch}", tip.sha, tip.sha), RefMove(NOTES_REF, notes, tip.notes), *moves)
+    if moves:
+        _push(target, moves)
 
 
 def _move(target: Target, seen: Look, rendered: tuple[RenderedManifests, ...], review: Review) -> Sha:
@@ -243,15 +251,37 @@ def _move(target: Target, seen: Look, rendered: tuple[RenderedManifests, ...], r
     counts = {item.path: item.manifests for item in review.changes}
     writes = [FolderWrite(held[i.path], i.files, _metadata(target, counts[i.path])) for i in rendered]
     tree = repository.write(tip, writes)
-    parents = repository.parents(tip, target.inputs.history.limit) if target.inputs.history.keep else ()
+    history = target.inputs.history
+    parents = repository.parents(tip, history.limit, lambda sha: _signed(target, sha)) if history.keep else ()
     message = report.commit_message(target.inputs.commit_message, source, review.changes)
-    sha = repository.commit(tree, parents, message, _identity(target))
+    sha = _signed(target, repository.commit(tree, parents, message, _identity(target)))
     notes = _annotate(target, tip, sha)
-    branch = f"refs/heads/{tip.branch}"
+    branch = RefMove(f"refs/heads/{tip.branch}", sha, tip.sha)
     # The note moves with the branch, also where it says nothing new: its lease is what an unchanged run, which moves
     # nothing but the note, races against.
-    _push(target, (RefMove(branch, sha, tip.sha), RefMove(NOTES_REF, notes, tip.notes)))
+    _push(target, (branch, RefMove(NOTES_REF, notes, tip.notes), *_tag(target, sha)))
     return sha
+
+
+def _signed(target: Target, sha: Sha) -> Sha:
+    return target.repository.signed(sha, target.signature) if target.signature else sha
+
+
+def _tag(target: Target, sha: Sha) -> tuple[RefMove, ...]:
+    """Return the move that creates the tag; none where there is nothing to create."""
+    if not target.inputs.tag:
+        return ()
+    name = report.fill(target.inputs.tag, target.context.source, target.paths)
+    if not is_ref_name(name):
+        raise InputError(f"tag: {name!r} is not a name that git accepts", hint="Change the input `tag`.")
+    ref = f"refs/tags/{name}"
+    current = target.repository.current(ref)
+    if current not in {None, sha}:
+        raise BranchError(
+            f"the tag `{name}` marks another commit already, {current}",
+            hint="Put a placeholder that differs from publish to publish into `tag`, for example `{short-sha}`.",
+        )
+    return () if current else (RefMove(ref, sha, None),)
 
 
 def _push(target: Target, moves: tuple[RefMove, ...]) -> None:
@@ -260,14 +290,14 @@ def _push(target: Target, moves: tuple[RefMove, ...]) -> None:
         target.repository.push(moves)
     except RemoteError as error:
         _log.debug("push failed: %s", error)
-        last = moves[-1]
+        real = next(move for move in moves if move.new != move.expected)
         try:
-            arrived = target.repository.current(last.ref) == last.new
+            has_arrived = target.repository.current(real.ref) == real.new
         except RemoteError:
             raise error from None
-        if not arrived:
+        if not has_arrived:
             raise
-        _log.info("The connection failed after the server had applied the push; the remote holds %s", last.new)
+        _log.info("The connection failed after the server had applied the push: %s is %s", real.ref, real.new)
 
 
 def _annotate(target: Target, tip: Tip, sha: Sha) -> Sha:

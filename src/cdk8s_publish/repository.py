@@ -25,7 +25,7 @@ from cdk8s_publish.model import METADATA_FILE, Folder, Relation, Remote, Rendere
 from cdk8s_publish.refusals import TransientRemoteError, explain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 NOTES_REF = "refs/notes/hydrator.metadata"
@@ -386,10 +386,20 @@ class Repository:
         )
         return Sha(out.decode().strip())
 
-    def parents(self, tip: Tip, limit: int | None) -> tuple[Sha, ...]:
+    def signed(self, sha: Sha, signature: Callable[[bytes], str]) -> Sha:
+        """Return the same commit with the signature that `signature` makes of its content."""
+        content = self._git.out("cat-file", "commit", sha)
+        head, separator, message = content.partition(b"\n\n")
+        lines = signature(content).rstrip("\n").replace("\n", "\n ").encode()
+        return self._store_commit(head + b"\ngpgsig " + lines + separator + message)
+
+    def _store_commit(self, content: bytes) -> Sha:
+        return Sha(self._git.out("hash-object", "-t", "commit", "-w", "--stdin", stdin=[content]).decode().strip())
+
+    def parents(self, tip: Tip, limit: int | None, finish: Callable[[Sha], Sha]) -> tuple[Sha, ...]:
         """Return the parents of the next commit: the tip, or a shorter line of the last `limit` - 1 publishes.
 
-        The commits of a shortened line keep everything but their parents, so they get new ids.
+        The commits of a shortened line keep everything but their parents, so they get new ids; `finish` may sign them.
         """
         if tip.sha is None:
             return ()
@@ -398,15 +408,14 @@ class Repository:
             return (tip.sha,)
         parent: tuple[Sha, ...] = ()
         for sha in reversed(line[: limit - 1]):
-            parent = (self._with_parents(Sha(sha), parent),)
+            parent = (finish(self._with_parents(Sha(sha), parent)),)
         return parent
 
     def _with_parents(self, sha: Sha, parents: Sequence[Sha]) -> Sha:
         head, separator, message = self._git.out("cat-file", "commit", sha).partition(b"\n\n")
         lines = [line for line in re.split(rb"\n(?! )", head) if not line.startswith((b"parent ", b"gpgsig"))]
         lines[1:1] = [b"parent " + parent.encode() for parent in parents]
-        content = b"\n".join(lines) + separator + message
-        return Sha(self._git.out("hash-object", "-t", "commit", "-w", "--stdin", stdin=[content]).decode().strip())
+        return self._store_commit(b"\n".join(lines) + separator + message)
 
     def annotate(self, tip: Tip, sha: Sha, text: str, identity: Identity) -> Sha:
         """Write a note on `sha`, drop the one of the tip that it replaces, and return the new tip of the notes."""

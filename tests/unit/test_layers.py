@@ -23,7 +23,7 @@ LAYERS = (
     ("errors", "model"),
     ("inputs", "plan", "manifests", "check", "diff", "report", "refusals"),
     ("commands", "log", "private", "snapshot", "throttle"),
-    ("repository", "synth", "apps", "imports", "ci.*", "flux.*"),
+    ("repository", "signing", "synth", "apps", "imports", "ci.*", "flux.*"),
     ("publish",),
     ("pipeline",),
     ("cli",),
