@@ -21,7 +21,8 @@ ROOT = PACKAGE.parent.parent
 # sub-package, whose modules may know each other.
 LAYERS = (
     ("errors", "model"),
-    ("inputs", "plan", "manifests", "check", "diff", "report", "refusals"),
+    ("manifests",),
+    ("inputs", "plan", "check", "diff", "report", "refusals"),
     ("commands", "log", "private", "snapshot", "throttle"),
     ("repository", "signing", "synth", "apps", "imports", "ci.*", "flux.*"),
     ("publish",),

@@ -1,0 +1,311 @@
+"""Parse rendered files into manifests: identify each resource and keep the bytes of its document.
+
+What counts as readable is what kustomize-controller reads (kustomize 5.8, `kio.ByteReader` and
+`resource.Factory.SliceFromBytes`, then `ResMap.AsYaml`): files are cut at lines that start with `---`, each piece holds
+one document, empty ones are skipped, a `List` stands for its items, and duplicate or non-string keys are fatal.
+Only nodes are composed, never Python objects: identity is a handful of scalars.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING
+
+import yaml
+from yaml._yaml import CParser
+from yaml.composer import ComposerError
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from yaml.reader import ReaderError
+
+from cdk8s_publish.model import MANIFEST_SUFFIXES, Finding, Level, Manifest, ResourceId, Sha
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from cdk8s_publish.model import Folder, RenderedFile, RenderedManifests
+
+MAX_DEPTH = 1_000
+"""Levels of nesting that we follow. libyaml recurses on the C stack (100,000 levels crash the interpreter); the deepest
+schemas of real custom resource definitions stay below 100."""
+
+MAX_NODES = 1_000_000
+"""Nodes per document once aliases are followed. etcd takes 1.5 MiB per object, so what is larger is an attack
+("billion laughs") or an accident, and kustomize-controller would hang on it."""
+
+_SEPARATOR = re.compile(rb"\n---([^\n]*)(?:\n|\Z)")
+_FIRST_SEPARATOR = re.compile(rb"(?:\xef\xbb\xbf)?---[ \t]*(?:#[^\n]*)?\r?\n")
+
+_TYPED = re.compile(
+    r"~|null|Null|NULL|true|True|TRUE|false|False|FALSE"
+    r"|[-+]?(?:0b[01_]+|0o?[0-7_]+|0x[0-9a-fA-F_]+|[0-9][0-9_]*)"
+    r"|[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"
+    r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
+    r"|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[Tt \t].*)?"
+)
+"""Plain scalars that Go's YAML decoder turns into something else than a string."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """What one file holds, in its order, and what is wrong with it."""
+
+    manifests: tuple[Manifest, ...]
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True)
+class Delta:
+    """Which files differ between what was rendered and what the tip holds.
+
+    A file counts as `kept` when the tip has the same bytes under any name, so renamed files are kept too. `changed`
+    and `gone` are what is left on either side; `moved` is true when any file changed its name or its bytes.
+    """
+
+    rendered: RenderedManifests
+    folder: Folder
+    kept: tuple[RenderedFile, ...]
+    changed: tuple[RenderedFile, ...]
+    gone: Mapping[str, Sha]
+    moved: bool
+
+    @cached_property
+    def wanted(self) -> tuple[Sha, ...]:
+        """Blobs of the tip that checks and diffs have to read, sorted."""
+        return tuple(sorted(set(self.gone.values())))
+
+
+def delta(rendered: RenderedManifests, folder: Folder) -> Delta:
+    """Pair the rendered files with those of the tip, by path first, then by bytes; a file of the tip is used once."""
+    moved = [file for file in rendered.files if folder.files.get(file.path) != file.blob]
+    same = {file.path for file in rendered.files}.difference(file.path for file in moved)
+    left = sorted((path, blob) for path, blob in folder.files.items() if path not in same)
+    spare = Counter((blob, is_manifest(path)) for path, blob in left)
+    changed, used = [], Counter[tuple[Sha, bool]]()
+    for file in moved:
+        key = (file.blob, file.is_manifest)
+        if used[key] < spare[key]:
+            used[key] += 1
+        else:
+            changed.append(file)
+    gone = {}
+    for path, blob in left:
+        key = (blob, is_manifest(path))
+        if used[key]:
+            used[key] -= 1
+        else:
+            gone[path] = blob
+    altered = {file.path for file in changed}
+    kept = tuple(file for file in rendered.files if file.path not in altered)
+    return Delta(rendered, folder, kept, tuple(changed), gone, moved=bool(moved or left))
+
+
+def is_manifest(path: str) -> bool:
+    """Whether kustomize-controller would read a file of this name."""
+    return path.endswith(MANIFEST_SUFFIXES)
+
+
+def parse(path: str, data: bytes) -> Parsed:
+    """Read every document of a file; a document with a flaw becomes one finding and the next ones are still read."""
+    manifests: list[Manifest] = []
+    findings: list[Finding] = []
+    for offset, text in _documents(data):
+        try:
+            manifests.extend(_manifests(path, text))
+        except _FlawError as flaw:
+            line = data.count(b"\n", 0, offset) + flaw.line + 1
+            findings.append(Finding(Level.ERROR, flaw.rule, f"Line {line}: {flaw}.", path, hint=flaw.hint))
+    return Parsed(tuple(manifests), tuple(findings))
+
+
+class _FlawError(Exception):
+    """Why a document can't be published; `line` counts from 0 within the document."""
+
+    def __init__(self, rule: str, message: str, line: int = 0, hint: str = "") -> None:
+        super().__init__(message)
+        self.rule = rule
+        self.line = line
+        self.hint = hint
+
+
+def _documents(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield offset and bytes of each document, cut where kustomize cuts."""
+    first = _FIRST_SEPARATOR.match(data)
+    start = first.end() if first else 0
+    for match in _SEPARATOR.finditer(data, max(start - 1, 0)):
+        yield start, data[start : match.start() + 1]
+        # Text after the dashes is legal YAML that kustomize refuses: left in, it fails as the document it begins.
+        start = match.end() if match[1].strip()[:1] in (b"", b"#") else match.start() + 1
+    yield start, data[start:]
+
+
+class _Composer(CParser):
+    """Composes nodes and leaves their tags unresolved: only those the text names are set."""
+
+    def descend_resolver(self, _parent: object, _index: object) -> None:
+        pass
+
+    def ascend_resolver(self) -> None:
+        pass
+
+    def resolve(self, _kind: object, _value: object, _implicit: object) -> str:
+        return ""
+
+
+class _BoundedComposer(_Composer):
+    """The same for a text that is long enough to nest too deeply."""
+
+    _depth = 0
+
+    def descend_resolver(self, _parent: object, _index: object) -> None:
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise _FlawError("invalid-yaml", f"nested deeper than {MAX_DEPTH:,} levels")
+
+    def ascend_resolver(self) -> None:
+        self._depth -= 1
+
+
+def _compose(text: bytes) -> Node | None:
+    """Return the root node of a document, or None for one without content."""
+    try:
+        if not text.isascii():
+            text.decode()
+        composer = _Composer if len(text) <= MAX_DEPTH else _BoundedComposer
+        return composer(text).get_single_node()
+    except UnicodeDecodeError as error:
+        line = text.count(b"\n", 0, error.start)
+        raise _FlawError("invalid-yaml", f"byte 0x{text[error.start]:02x} is not UTF-8", line) from None
+    except ReaderError as error:
+        line = text.count(b"\n", 0, error.position)
+        raise _FlawError("invalid-yaml", f"character {error.character:#06x}: {error.reason}", line) from None
+    except yaml.MarkedYAMLError as error:
+        raise _marked(error) from None
+
+
+def _marked(error: yaml.MarkedYAMLError) -> _FlawError:
+    """Put libyaml's words into one sentence. They never repeat the text itself, which might be a secret."""
+    mark = error.problem_mark or error.context_mark
+    line, column = (mark.line, mark.column + 1) if mark else (0, 1)
+    if isinstance(error, ComposerError) and error.problem == "but found another document":
+        return _FlawError(
+            "invalid-yaml", "a second document without a `---` line; kustomize reads only the first", line
+        )
+    words = ", ".join(part for part in (error.context, error.problem) if part)
+    return _FlawError("invalid-yaml", f"{words} (column {column})", line)
+
+
+def _manifests(path: str, text: bytes) -> Iterator[Manifest]:
+    if text.startswith(b"---"):
+        raise _FlawError("invalid-yaml", "text behind the dashes of a separator; put it on a line of its own")
+    root = _compose(text)
+    if root is None or _is_empty(root):
+        return
+    _refuse_unreadable(root)
+    fields = _fields(root)
+    kind = _text(fields.get("kind"))
+    if kind.endswith("List") and "items" in fields:
+        for item in _items(text, fields["items"], kind):
+            yield from _manifests(path, item)
+        return
+    yield Manifest(_identity(root, fields, kind), path, text, _is_plain_secret(kind, fields))
+
+
+def _is_empty(node: Node) -> bool:
+    """Whether kustomize skips the document: null, `{}` or `[]`."""
+    if isinstance(node, ScalarNode):
+        return not node.style and node.value in ("", "~", "null", "Null", "NULL")
+    return not node.value
+
+
+def _refuse_unreadable(root: Node) -> None:
+    """Raise for what Flux can't turn into JSON: keys that repeat or are not text, and aliases without end."""
+    visited = 0
+    stack = [root]
+    while stack:
+        node = stack.pop()
+        visited += len(node.value)
+        if visited > MAX_NODES:
+            raise _FlawError("invalid-yaml", f"aliases expand to more than {MAX_NODES:,} values")
+        if isinstance(node, MappingNode):
+            _refuse_keys(node)
+            stack.extend(value for _, value in node.value if not isinstance(value, ScalarNode))
+        elif isinstance(node, SequenceNode):
+            stack.extend(item for item in node.value if not isinstance(item, ScalarNode))
+
+
+def _refuse_keys(node: MappingNode) -> None:
+    seen = set()
+    for key, _ in node.value:
+        if not _text(key) and (not isinstance(key, ScalarNode) or not key.style):
+            raise _FlawError("invalid-yaml", "a key that is not text; put it in quotes", key.start_mark.line)
+        if key.value in seen:
+            message = f"the key {key.value[:80]!r} is already defined in this mapping"
+            raise _FlawError("invalid-yaml", message, key.start_mark.line)
+        seen.add(key.value)
+
+
+def _fields(node: Node | None) -> dict[str, Node]:
+    """Return the fields of a mapping with merge keys (`<<`) followed; empty for any other node."""
+    if not isinstance(node, MappingNode):
+        return {}
+    fields = {key.value: value for key, value in node.value}
+    merged = fields.pop("<<", None)
+    for source in merged.value if isinstance(merged, SequenceNode) else [merged]:
+        fields = _fields(source) | fields
+    return fields
+
+
+def _text(node: Node | None) -> str:
+    """Return a scalar's text; empty for anything that Go would not read as a string."""
+    if not isinstance(node, ScalarNode) or (not node.style and _is_typed(node.value)):
+        return ""
+    return str(node.value)
+
+
+@lru_cache
+def _is_typed(plain: str) -> bool:
+    return _TYPED.fullmatch(plain) is not None
+
+
+def _items(text: bytes, node: Node, kind: str) -> Iterator[bytes]:
+    """Yield each item of a list as a document of its own, written anew because anchors may be defined elsewhere."""
+    if _is_empty(node):
+        return
+    if not isinstance(node, SequenceNode):
+        raise _FlawError("not-a-resource", f"`items` of {kind} is not a list", node.start_mark.line)
+    with_tags = _fields(yaml.compose(text, Loader=yaml.CSafeLoader))["items"]
+    for item in with_tags.value:
+        yield yaml.serialize(item, Dumper=yaml.CSafeDumper, encoding="utf-8")
+
+
+def _identity(root: Node, fields: Mapping[str, Node], kind: str) -> ResourceId:
+    metadata = _fields(fields.get("metadata"))
+    version, name = _text(fields.get("apiVersion")), _text(metadata.get("name"))
+    wanted = {"apiVersion": version, "kind": kind, "metadata.name": name}
+    missing = " and ".join(field for field, value in wanted.items() if not value)
+    if missing:
+        hint = "Flux and Argo CD need a fixed name: replace generateName." if "generateName" in metadata else ""
+        message = f"not a Kubernetes object, {missing} is missing or not text"
+        raise _FlawError("not-a-resource", message, root.start_mark.line, hint)
+    return ResourceId(version.rpartition("/")[0], kind, _text(metadata.get("namespace")), name)
+
+
+def _is_plain_secret(kind: str, fields: Mapping[str, Node]) -> bool:
+    """Whether a Secret holds any value that SOPS has not encrypted (`ENC[…]`)."""
+    if kind != "Secret" or "/" in _text(fields.get("apiVersion")):
+        return False
+    leaves = [leaf for part in ("data", "stringData") for leaf in _leaves(fields.get(part))]
+    return any(leaf.value and not leaf.value.startswith("ENC[") for leaf in leaves)
+
+
+def _leaves(node: Node | None) -> Iterator[ScalarNode]:
+    """Yield the values of a tree, without its keys and nulls."""
+    if isinstance(node, ScalarNode):
+        if not _is_empty(node):
+            yield node
+    elif node is not None:
+        for child in node.value:
+            yield from _leaves(child[1] if isinstance(node, MappingNode) else child)
