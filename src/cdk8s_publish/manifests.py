@@ -204,13 +204,13 @@ def _manifests(path: str, text: bytes) -> Iterator[Manifest]:
     if root is None or _is_empty(root):
         return
     _refuse_unreadable(root)
-    fields = _fields(root)
-    kind = _text(fields.get("kind"))
-    if kind.endswith("List") and "items" in fields:
-        for item in _items(text, fields["items"], kind):
+    top = fields(root)
+    kind = _text(top.get("kind"))
+    if kind.endswith("List") and "items" in top:
+        for item in _items(text, top["items"], kind):
             yield from _manifests(path, item)
         return
-    yield Manifest(_identity(root, fields, kind), path, text, _is_plain_secret(kind, fields))
+    yield Manifest(_identity(root, top, kind), path, text, _is_plain_secret(kind, top))
 
 
 def _is_empty(node: Node) -> bool:
@@ -247,15 +247,15 @@ def _refuse_keys(node: MappingNode) -> None:
         seen.add(key.value)
 
 
-def _fields(node: Node | None) -> dict[str, Node]:
+def fields(node: Node | None) -> dict[str, Node]:
     """Return the fields of a mapping with merge keys (`<<`) followed; empty for any other node."""
     if not isinstance(node, MappingNode):
         return {}
-    fields = {key.value: value for key, value in node.value}
-    merged = fields.pop("<<", None)
+    found = {key.value: value for key, value in node.value}
+    merged = found.pop("<<", None)
     for source in merged.value if isinstance(merged, SequenceNode) else [merged]:
-        fields = _fields(source) | fields
-    return fields
+        found = fields(source) | found
+    return found
 
 
 def _text(node: Node | None) -> str:
@@ -276,14 +276,14 @@ def _items(text: bytes, node: Node, kind: str) -> Iterator[bytes]:
         return
     if not isinstance(node, SequenceNode):
         raise _FlawError("not-a-resource", f"`items` of {kind} is not a list", node.start_mark.line)
-    with_tags = _fields(yaml.compose(text, Loader=yaml.CSafeLoader))["items"]
+    with_tags = fields(yaml.compose(text, Loader=yaml.CSafeLoader))["items"]
     for item in with_tags.value:
         yield yaml.serialize(item, Dumper=yaml.CSafeDumper, encoding="utf-8")
 
 
-def _identity(root: Node, fields: Mapping[str, Node], kind: str) -> ResourceId:
-    metadata = _fields(fields.get("metadata"))
-    version, name = _text(fields.get("apiVersion")), _text(metadata.get("name"))
+def _identity(root: Node, top: Mapping[str, Node], kind: str) -> ResourceId:
+    metadata = fields(top.get("metadata"))
+    version, name = _text(top.get("apiVersion")), _text(metadata.get("name"))
     wanted = {"apiVersion": version, "kind": kind, "metadata.name": name}
     missing = " and ".join(field for field, value in wanted.items() if not value)
     if missing:
@@ -293,19 +293,22 @@ def _identity(root: Node, fields: Mapping[str, Node], kind: str) -> ResourceId:
     return ResourceId(version.rpartition("/")[0], kind, _text(metadata.get("namespace")), name)
 
 
-def _is_plain_secret(kind: str, fields: Mapping[str, Node]) -> bool:
+def _is_plain_secret(kind: str, top: Mapping[str, Node]) -> bool:
     """Whether a Secret holds any value that SOPS has not encrypted (`ENC[…]`)."""
-    if kind != "Secret" or "/" in _text(fields.get("apiVersion")):
+    if kind != "Secret" or "/" in _text(top.get("apiVersion")):
         return False
-    leaves = [leaf for part in ("data", "stringData") for leaf in _leaves(fields.get(part))]
-    return any(leaf.value and not leaf.value.startswith("ENC[") for leaf in leaves)
+    values = [leaf.value for part in ("data", "stringData") for _, leaf in leaves(top.get(part))]
+    return any(value and not value.startswith("ENC[") for value in values)
 
 
-def _leaves(node: Node | None) -> Iterator[ScalarNode]:
-    """Yield the values of a tree, without its keys and nulls."""
-    if isinstance(node, ScalarNode):
-        if not _is_empty(node):
-            yield node
-    elif node is not None:
-        for child in node.value:
-            yield from _leaves(child[1] if isinstance(node, MappingNode) else child)
+def leaves(node: Node | None) -> Iterator[tuple[tuple[str, ...], ScalarNode]]:
+    """Yield the values of a tree with their paths, without nulls."""
+    stack: list[tuple[tuple[str, ...], Node | None]] = [((), node)]
+    while stack:
+        path, node = stack.pop()
+        if isinstance(node, MappingNode):
+            stack += [((*path, key.value), value) for key, value in node.value]
+        elif isinstance(node, SequenceNode):
+            stack += [((*path, str(index)), value) for index, value in enumerate(node.value)]
+        elif isinstance(node, ScalarNode) and not _is_empty(node):
+            yield path, node

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from cdk8s_publish import apps, check, commands, publish, synth
 from cdk8s_publish.errors import CheckError, InputError
+from cdk8s_publish.manifests import delta
 from cdk8s_publish.model import Action, CIContext, Folder, Level, Publication, Relation, Remote, Secret
 from cdk8s_publish.repository import Checkout, Repository, split_credential
 from cdk8s_publish.signing import SigningKey, armored, sign
@@ -85,7 +86,7 @@ def generate(inputs: Inputs, world: World) -> bytes:
     policy = check.Policy(allow_empty=inputs.allow_empty, allow_secrets=True)
     documents = []
     for rendered in _render(inputs, world, world.folder, found):
-        findings = check.check(rendered, Folder(rendered.path), policy).findings
+        findings = check.check(delta(rendered, Folder(rendered.path)), policy, {}).findings
         errors = [finding for finding in findings if finding.level is Level.ERROR]
         if errors:
             raise CheckError(errors[0].message, evidence="\n".join(map(str, errors)), findings=findings)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from cdk8s_publish import check, diff, plan, report
 from cdk8s_publish.errors import BranchError, CheckError, InputError, LeaseLostError, RemoteError
 from cdk8s_publish.inputs import is_ref_name
+from cdk8s_publish.manifests import delta
 from cdk8s_publish.model import (
     Action,
     Changes,
@@ -161,27 +162,21 @@ def _review(target: Target, seen: Look, rendered: tuple[RenderedManifests, ...])
     inputs, findings = target.inputs, list[Finding]()
     policy = check.Policy(allow_empty=inputs.allow_empty, allow_secrets=inputs.allow_secrets)
     held = {folder.path: folder for folder in seen.folders}
-    checked = {item.path: check.check(item, held[item.path], policy) for item in rendered}
-    for result in checked.values():
+    deltas = [delta(item, held[item.path]) for item in rendered]
+    old = target.repository.blobs({sha for one in deltas for sha in one.wanted})
+    checked = [check.check(one, policy, old) for one in deltas]
+    for result in checked:
         findings += result.findings
     _refuse(findings)
-    wanted = {sha for item in rendered for sha in diff.wanted(item, held[item.path])}
-    old = target.repository.blobs(wanted)
-    changes = tuple(diff.compare(item, held[item.path], checked[item.path], old) for item in rendered)
-    findings += _guard_removals(target, seen, changes, held)
+    changes = tuple(diff.compare(one, result, old) for one, result in zip(deltas, checked, strict=True))
+    findings += _guard_removals(target, seen, changes)
     _refuse(findings)
     return Review(seen.folders, changes, tuple(findings))
 
 
-def _guard_removals(
-    target: Target, seen: Look, changes: tuple[Changes, ...], held: dict[str, Folder]
-) -> tuple[Finding, ...]:
+def _guard_removals(target: Target, seen: Look, changes: tuple[Changes, ...]) -> tuple[Finding, ...]:
     has_consent = target.inputs.allow_removals or bool(target.context.source.trailers.get("allow-removals"))
-    found = tuple(
-        finding
-        for item in changes
-        for finding in check.check_changes(item, held[item.path].manifests, consent=has_consent)
-    )
+    found = check.check_changes(changes, consent=has_consent)
     if seen.plan.action is Action.DIFF:
         # A review is where consent is given: it must be able to end well and still say what publishing will need.
         return tuple(
