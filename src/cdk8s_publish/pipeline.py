@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import pwd
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from cdk8s_publish.inputs import Inputs
     from cdk8s_publish.log import Console
     from cdk8s_publish.model import Finding, RenderedManifests, Sha
+
+FOREIGN_USER = "cdk8s-app"
+"""The image's user for apps whose checkout belongs to root."""
 
 _log = logging.getLogger(__name__)
 
@@ -250,13 +254,19 @@ def _signature(inputs: Inputs, world: World) -> Callable[[bytes], str] | None:
 
 def _render(inputs: Inputs, world: World, root: Path, found: tuple[apps.App, ...]) -> tuple[RenderedManifests, ...]:
     secrets = [secret.reveal() for secret in inputs.secrets]
+    owner = _foreign_user(root)
+    if owner:
+        world.private.chmod(0o711)  # its way to its own folders; ours stay closed
+    uid, gid = owner or (None, None)
     options = synth.SynthOptions(
         environ=commands.scrub(world.environ, secrets, world.product.denied),
         workspace=root,
         timeout_s=inputs.timeout,
+        uid=uid,
+        gid=gid,
     )
     with world.console.stage("Copy the checkout"):
-        source = snapshot(root, world.private / "source")
+        source = snapshot(root, world.private / "source", owner)
     rendered = []
     for number, app in enumerate(found):
         folder = world.private / f"app-{number}"

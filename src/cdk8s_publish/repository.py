@@ -239,8 +239,9 @@ class Repository:
     def __init__(self, folder: Path, remote: Remote, environ: Mapping[str, str]) -> None:
         self.remote = remote
         self._folder = folder
+        folder.mkdir(mode=0o700)
         for name in ("objects", "refs"):
-            (folder / name).mkdir(parents=True)
+            (folder / name).mkdir()
         (folder / "HEAD").write_text("ref: refs/heads/none\n")
         (folder / "config").write_text(_PRIVATE_CONFIG.format(url=_quoted(remote.url)))
         self._git = _Runner(folder, {**environ, "GIT_DIR": str(folder)}, [("safe.directory", "*")])
