@@ -6,7 +6,7 @@ import json
 import logging
 import random
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cdk8s_publish import check, diff, plan, report
@@ -159,14 +159,12 @@ def _look(target: Target) -> Look:
 
 
 def _review(target: Target, seen: Look, rendered: tuple[RenderedManifests, ...]) -> Review:
-    inputs, findings = target.inputs, list[Finding]()
-    policy = check.Policy(allow_empty=inputs.allow_empty, allow_secrets=inputs.allow_secrets)
     held = {folder.path: folder for folder in seen.folders}
     deltas = [delta(item, held[item.path]) for item in rendered]
-    old = target.repository.blobs({sha for one in deltas for sha in one.wanted})
+    old = target.repository.blobs(sha for one in deltas for sha in one.wanted)
+    policy = check.Policy(allow_empty=target.inputs.allow_empty, allow_secrets=target.inputs.allow_secrets)
     checked = [check.check(one, policy, old) for one in deltas]
-    for result in checked:
-        findings += result.findings
+    findings = [finding for result in checked for finding in result.findings]
     _refuse(findings)
     changes = tuple(diff.compare(one, result, old) for one, result in zip(deltas, checked, strict=True))
     findings += _guard_removals(target, seen, changes)
@@ -179,9 +177,7 @@ def _guard_removals(target: Target, seen: Look, changes: tuple[Changes, ...]) ->
     found = check.check_changes(changes, consent=has_consent)
     if seen.plan.action is Action.DIFF:
         # A review is where consent is given: it must be able to end well and still say what publishing will need.
-        return tuple(
-            Finding(Level.WARNING, item.rule, item.message, item.file, item.resource, item.hint) for item in found
-        )
+        return tuple(replace(finding, level=Level.WARNING) for finding in found)
     return found
 
 

@@ -38,6 +38,7 @@ _NEW = "refs/private/new"
 GIT_TIMEOUT_S = 600
 SOURCE_DEPTH = 50
 _FILE_MODE = b"100644"
+_SUBMODULE_MODE = "160000 "
 
 _HYGIENE = (
     ("core.hooksPath", "/dev/null"),
@@ -342,17 +343,21 @@ class Repository:
             return self._git.run(*arguments, stdin=stdin, environ=environ, settings=settings)
 
     def blobs(self, shas: Iterable[Sha]) -> dict[Sha, bytes]:
-        """Read blobs of the tip; missing ones are fetched in one request."""
-        wanted = sorted(set(shas))
+        """Read blobs of the tip, named as `Folder.files` does it; missing ones are fetched in one request.
+
+        Entries that are no blobs (submodules) are left out.
+        """
+        wanted = {name: name.rpartition(" ")[2] for name in shas if not name.startswith(_SUBMODULE_MODE)}
         if not wanted:
             return {}
-        lines = [f"{sha}\n".encode() for sha in wanted]
+        lines = [f"{sha}\n".encode() for sha in sorted(set(wanted.values()))]
         options = ("--quiet", "--no-tags", "--no-write-fetch-head", "--filter=blob:none", "--stdin")
         self._talk("Reading files", "-c", "fetch.negotiationAlgorithm=noop", "fetch", *options, "target", stdin=lines)
         code, out, err = self._run_with_access("cat-file", "--batch", stdin=lines)
         if code:
             raise explain(f"Reading files of {self.remote.url}", err)
-        return dict(_batch(out))
+        found = dict(_batch(out))
+        return {name: found[Sha(sha)] for name, sha in wanted.items()}
 
     def relation(self, recorded: Sha, own: Sha) -> Relation:
         """Compare two commits of the remote by fetching commits without trees, a few first, then all.
