@@ -252,6 +252,27 @@ def _signature(inputs: Inputs, world: World) -> Callable[[bytes], str] | None:
     return (lambda content: sign(content, signer, world.environ)) if key else None
 
 
+def _foreign_user(root: Path) -> tuple[int, int] | None:
+    """Return user and group for the installer and the app; None where they run as we do.
+
+    Where we are root they run as the owner of the checkout; where that is root too, as the user that the image has
+    for it.
+    """
+    if os.geteuid() != 0:
+        return None
+    status = root.stat()
+    owner = (status.st_uid, status.st_gid)
+    if status.st_uid == 0:
+        try:
+            entry = pwd.getpwnam(FOREIGN_USER)
+        except KeyError:
+            _log.info("The app runs as root: the checkout belongs to root and there is no user `%s`", FOREIGN_USER)
+            return None
+        owner = (entry.pw_uid, entry.pw_gid)
+    _log.info("The app runs as user %d, without root's rights", owner[0])
+    return owner
+
+
 def _render(inputs: Inputs, world: World, root: Path, found: tuple[apps.App, ...]) -> tuple[RenderedManifests, ...]:
     secrets = [secret.reveal() for secret in inputs.secrets]
     owner = _foreign_user(root)
