@@ -62,9 +62,11 @@ DENIED = (
 """Names (glob patterns) that foreign code never sees; each CI product adds its own."""
 
 _PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 4, 24, 36, 38
-_CAPABILITIES = (16, 17, 19, 21, 38, 39, 40)
+_CAPABILITIES = (16, 17, 19, 21, 38, 39, 40, 27, 29)
 """SYS_MODULE, SYS_RAWIO, SYS_PTRACE, SYS_ADMIN, PERFMON, BPF, CHECKPOINT_RESTORE (linux/capability.h): each of them
-reads the memory of another process, or loads code into the kernel that does."""
+reads the memory of another process, or loads code into the kernel that does. MKNOD and AUDIT_WRITE are of no use to a
+build: root without them has fewer rights than the processes above us, and the kernel lets nobody look into a process
+with more rights than its own (ptrace(2), "Ptrace access mode checking"), not into the job's shell either."""
 
 _COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
 _ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])")
