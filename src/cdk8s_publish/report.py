@@ -1,0 +1,260 @@
+"""What people and other programs read after a run: job summary, outputs, log lines, the commit's message.
+
+Everything that comes from the app or a commit is data: it can't format, link, mention or escape from where it stands.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Protocol
+
+from cdk8s_publish.model import Change, ChangeKind, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from cdk8s_publish.errors import PublishError
+    from cdk8s_publish.model import Changes, CIContext, Finding, Publication, SourceRevision
+
+SUMMARY_LIMIT = 1_000_000
+"""Bytes; a job summary of GitHub may have 1 MiB, and a longer one is dropped whole."""
+
+_SHORT = 12
+_LISTED = 20
+_KINDS = (ChangeKind.REMOVED, ChangeKind.MODIFIED, ChangeKind.ADDED)
+_SIGNS = {ChangeKind.REMOVED: "-", ChangeKind.MODIFIED: "~", ChangeKind.ADDED: "+"}
+
+
+class Timed(Protocol):
+    """A stage of the run; `seconds` is wall time."""
+
+    @property
+    def title(self) -> str: ...  # noqa: D102
+    @property
+    def seconds(self) -> float: ...  # noqa: D102
+
+
+def summary(  # noqa: PLR0913  # each is a value of its own; a bundle would be unpacked at once
+    publication: Publication,
+    context: CIContext,
+    findings: Sequence[Finding],
+    stages: Sequence[Timed],
+    *,
+    target_url: str = "",
+    limit: int = SUMMARY_LIMIT,
+) -> str:
+    """Return the job summary in GitHub-flavoured Markdown, at most `limit` bytes (at least 8,000) of UTF-8.
+
+    What does not fit is left out change by change, and counted.
+    """
+    head = [f"## {_escaped(headline(publication))}", _facts(publication, context, target_url)]
+    tail = [_stage_table(stages)] if stages else []
+    changes = [(one.path, item) for one in publication.changes for item in _by_gravity(one.items)]
+    room = limit - _size(*head, *tail) - 1_000
+    listed = _fit([_finding(finding) for finding in findings], room // 4, "findings")
+    table = _change_table(changes, room // 4, has_paths=len(publication.changes) > 1)
+    diffs = _fit([_details(item) for _, item in changes if item.diff], room - _size(listed, table), "diffs")
+    return "\n\n".join(part for part in (*head, listed, table, diffs, *tail) if part) + "\n"
+
+
+def failure(error: PublishError, findings: Sequence[Finding], limit: int = SUMMARY_LIMIT) -> str:
+    """Return the job summary of a run that failed, at most `limit` bytes: what, why, and what to do."""
+    head = f"## Not published: {_escaped(_shortened(str(error), 500))}"
+    listed = _fit([_finding(finding) for finding in findings], limit // 2, "findings")
+    evidence = _fenced(error.evidence[-limit // 8 :]) if error.evidence and not findings else ""
+    hint = "" if findings else _escaped(_shortened(error.hint, limit // 16))
+    return "\n\n".join(part for part in (head, listed, evidence, hint) if part) + "\n"
+
+
+def headline(publication: Publication) -> str:
+    """Return the outcome in one sentence."""
+    where = f"{publication.branch} / {', '.join(path or '.' for path in publication.paths[:3])}"
+    if len(publication.paths) > 3:  # noqa: PLR2004  # as many as fit a line
+        where += f" and {len(publication.paths) - 3} more folders"
+    count = sum(len(one.items) for one in publication.changes)
+    changes = f"{count} change" + "s" * (count != 1)
+    match publication.outcome:
+        case Outcome.PUBLISHED:
+            return f"Published {changes} to {where}" if count else f"Published to {where}: no resource changed"
+        case Outcome.DRY_RUN:
+            return (
+                f"Publishing would make {changes} to {where}"
+                if count
+                else f"Publishing would change nothing in {where}"
+            )
+        case Outcome.UNCHANGED:
+            return f"Nothing to publish: {where} is up to date"
+        case Outcome.SKIPPED:
+            return f"Skipped {where}: {publication.reason}"
+
+
+def text(publication: Publication, context: CIContext, findings: Sequence[Finding] = ()) -> str:
+    """Return the result for a terminal or a log: a few lines, no colours."""
+    lines = [f"{headline(publication)}{_counts(publication)}"]
+    changes = [item for one in publication.changes for item in _by_gravity(one.items)]
+    lines += [f"  {_SIGNS[item.kind]} {item.title}" for item in changes[:_LISTED]]
+    if len(changes) > _LISTED:
+        lines.append(f"  … and {len(changes) - _LISTED} more")
+    lines += map(str, findings)
+    lines.append(f"Source revision: {context.source}")
+    if publication.revision:
+        lines.append(f"Published revision: {publication.branch}@sha1:{publication.revision}")
+    return "\n".join(map(_printable, lines))
+
+
+def outputs(publication: Publication, context: CIContext, diff_file: str) -> dict[str, str]:
+    """Return the outputs of the action, in the order of its reference page. Counts are of resources."""
+    items = [item for one in publication.changes for item in one.items if item.resource]
+    count = {kind: str(sum(item.kind is kind for item in items)) for kind in ChangeKind}
+    return {
+        "outcome": publication.outcome.value,
+        "changed": "true" if any(one.files for one in publication.changes) else "false",
+        "revision": publication.revision or "",
+        "source-revision": context.source.sha,
+        "branch": publication.branch,
+        "path": ",".join(path or "." for path in publication.paths),
+        "manifests": str(sum(one.manifests for one in publication.changes)),
+        "added": count[ChangeKind.ADDED],
+        "modified": count[ChangeKind.MODIFIED],
+        "removed": count[ChangeKind.REMOVED],
+        "diff-file": diff_file,
+    }
+
+
+def fill(template: str, source: SourceRevision, paths: Sequence[str]) -> str:
+    """Replace the placeholders of `commit-message` and `tag`; other braces stay."""
+    values = {
+        "subject": source.subject,
+        "sha": source.sha,
+        "short-sha": source.sha[:_SHORT],
+        "branch": source.branch,
+        "path": ", ".join(path or "." for path in paths),
+    }
+    return re.sub(r"\{([a-z-]+)\}", lambda match: values.get(match[1], match[0]), template)
+
+
+def commit_message(template: str, source: SourceRevision, changes: Sequence[Changes]) -> str:
+    """Return the message of the published commit.
+
+    It says only what follows from the source commit and its render, so that the same render of the same source is the
+    same commit, whoever makes it and whatever the target branch held before.
+    """
+    subject = " ".join(fill(template, source, [one.path for one in changes]).split())
+    lines = [f"{one.manifests} resource{'s' * (one.manifests != 1)} in {one.path or '.'}" for one in changes]
+    trailers = [f"Source-Revision: {source}"] + [f"Source-URL: {source.url}"] * bool(source.url)
+    return "\n".join([subject or f"Publish {source.sha[:_SHORT]}", "", *lines, "", *trailers]) + "\n"
+
+
+def _by_gravity(items: Iterable[Change]) -> list[Change]:
+    """Sort removals first: they are what a reviewer must not miss."""
+    return sorted(items, key=lambda item: _KINDS.index(item.kind))
+
+
+def _counts(publication: Publication) -> str:
+    if not publication.changes:
+        return ""
+    items = [item for one in publication.changes for item in one.items]
+    parts = [f"{sum(item.kind is kind for item in items)} {kind}" for kind in ChangeKind]
+    return f" ({', '.join(parts)}; {sum(one.manifests for one in publication.changes)} resources)"
+
+
+def _facts(publication: Publication, context: CIContext, target_url: str) -> str:
+    source = context.source
+    rows = [("Source revision", f"{_link(_short(source), source.url)} {_code(_shortened(source.subject, 200))}")]
+    if publication.revision:
+        url = context.commit_url(target_url or context.remote_url, publication.revision)
+        rows.append(("Published revision", _link(f"{publication.branch}@{publication.revision[:_SHORT]}", url)))
+    counts = _counts(publication).strip(" ()")
+    rows += [("Resources", _escaped(counts))] if counts else []
+    rows += [("Reason", _escaped(publication.reason))] if publication.reason else []
+    return "| | |\n|---|---|\n" + "\n".join(f"| {name} | {value} |" for name, value in rows)
+
+
+def _short(source: SourceRevision) -> str:
+    return f"{source.branch}@{source.sha[:_SHORT]}".lstrip("@")
+
+
+def _link(label: str, url: str) -> str:
+    return f'<a href="{_escaped(url)}">{_code(label)}</a>' if url.startswith(("https://", "http://")) else _code(label)
+
+
+def _change_table(changes: Sequence[tuple[str, Change]], room: int, *, has_paths: bool) -> str:
+    if not changes:
+        return ""
+    columns = ["Change", "Kind", "Namespace", "Name", *(["Folder"] if has_paths else [])]
+    head = f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}\n"
+    return head + _fit([_row(path if has_paths else None, item) for path, item in changes], room, "changes")
+
+
+def _row(path: str | None, item: Change) -> str:
+    resource = item.resource
+    if resource:
+        kind = f"{resource.kind}.{resource.group}" if resource.group else resource.kind
+        cells = [item.kind.value, _code(kind), _code(resource.namespace), _code(resource.name)]
+    else:
+        cells = [item.kind.value, "file", "", _code(item.file)]
+    cells += [] if path is None else [_code(path or ".")]
+    return f"| {' | '.join(cells)} |"
+
+
+def _details(item: Change) -> str:
+    title = f"{item.kind} {_code(item.title)}"
+    return f"<details><summary>{title}</summary>\n\n{_fenced(item.diff, 'diff')}\n\n</details>\n"
+
+
+def _finding(finding: Finding) -> str:
+    where = ", ".join(_code(part) for part in (finding.file, str(finding.resource or "")) if part)
+    parts = [f"- **{finding.level}** {_code(finding.rule)}: {_escaped(_shortened(finding.message, 2_000))}"]
+    parts += [f"({where})"] if where else []
+    parts += [_escaped(finding.hint)] if finding.hint else []
+    return " ".join(parts)
+
+
+def _stage_table(stages: Sequence[Timed]) -> str:
+    rows = [f"| {_escaped(stage.title)} | {stage.seconds:.1f} s |" for stage in stages]
+    rows.append(f"| Together | {sum(stage.seconds for stage in stages):.1f} s |")
+    return "| Stage | Time |\n|---|---:|\n" + "\n".join(rows)
+
+
+def _fit(parts: Sequence[str], room: int, what: str) -> str:
+    """Join as many parts as there is room for, in bytes, and say how many are left out."""
+    taken = []
+    for part in parts:
+        room -= _size(part) + 1
+        if room >= 0:
+            taken.append(part)
+        else:
+            room += _size(part) + 1
+    missing = len(parts) - len(taken)
+    note = f"\n\n_{missing} more {what} don't fit here._" if missing else ""
+    return "\n".join(taken) + note
+
+
+def _size(*parts: str) -> int:
+    return sum(len(part.encode()) + 2 for part in parts)
+
+
+def _shortened(text: str, length: int) -> str:
+    return text if len(text) <= length else f"{text[:length]}…"
+
+
+def _printable(text: str) -> str:
+    """Show what a terminal would obey, or hide, as an escape sequence."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _escaped(text: str) -> str:
+    """Return text that Markdown and HTML show as it is; an `@` is kept from being a mention by an empty comment."""
+    plain = _printable(" ".join(text.split()))
+    return re.sub(r"[^\w\s.,/-]|_", lambda match: f"&#{ord(match[0])};", plain).replace("&#64;", "&#64;<!-- -->")
+
+
+def _code(text: str) -> str:
+    return f"<code>{_escaped(text)}</code>" if text else ""
+
+
+def _fenced(text: str, language: str = "") -> str:
+    """Put text into a code block whose fence is longer than any inside."""
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}{language}\n{text.rstrip(chr(10))}\n{fence}"
