@@ -123,8 +123,9 @@ class _Run:
             if finding.level is Level.WARNING:
                 self._screen.annotate(finding.level, str(finding))
         self._screen.line(report.text(result.publication, result.context))
+        stages, url = self._screen.stages, result.target_url
         self._product.write_summary(
-            report.summary(result.publication, result.context, result.findings, self._screen.stages)
+            report.summary(result.publication, result.context, result.findings, stages, target_url=url)
         )
         self._product.write_outputs(report.outputs(result.publication, result.context, self._inputs.diff_file))
 
