@@ -201,11 +201,12 @@ class RenderedFile:
     """One file of the output folder.
 
     `path` is relative to that folder, with `/`; bytes that are not UTF-8 are kept as surrogate escapes
-    (`os.fsencode` gives them back). `location` is where the bytes are, `blob` is their git object id.
+    (`os.fsencode` gives them back). `location` is where the bytes are (a text: a path object
+    for each of 20,000 files would take longer than reading them), `blob` is their git object id.
     """
 
     path: str
-    location: Path
+    location: str
     size: int
     blob: Sha
 
@@ -216,7 +217,8 @@ class RenderedFile:
 
     def read(self) -> bytes:
         """Return the file's bytes; the only place where rendered bytes are read for checks and diffs."""
-        return self.location.read_bytes()
+        with open(self.location, "rb") as file:  # noqa: PTH123  # as above
+            return file.read()
 
 
 @dataclass(frozen=True, slots=True)

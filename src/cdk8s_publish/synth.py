@@ -341,7 +341,7 @@ def collect(folder: Path) -> tuple[tuple[RenderedFile, ...], tuple[Finding, ...]
         content = _read(location)
         blob = hashlib.sha1(b"blob %d\0" % len(content), usedforsecurity=False)
         blob.update(content)
-        files.append(RenderedFile(path, Path(location), len(content), Sha(blob.hexdigest())))
+        files.append(RenderedFile(path, location, len(content), Sha(blob.hexdigest())))
     return tuple(sorted(files, key=lambda file: os.fsencode(file.path))), tuple(sorted(refused, key=lambda f: f.file))
 
 

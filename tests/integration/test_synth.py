@@ -14,6 +14,7 @@ from cdk8s_publish.apps import find_apps
 from cdk8s_publish.errors import SynthError
 from cdk8s_publish.snapshot import snapshot
 from cdk8s_publish.synth import SynthOptions, collect, synthesize
+from support import snapshots
 
 if TYPE_CHECKING:
     from cdk8s_publish.model import RenderedManifests
@@ -101,6 +102,23 @@ def test_synth__keeps_what_a_file_name_collision_loses_in_python(workspace: Path
     assert [file.path for file in rendered.files] == ["ConfigMap.same.k8s.yaml"]
     (lost,) = rendered.overwritten
     assert "namespace: one" in lost.location.read_text()
+
+
+@pytest.mark.synth
+@pytest.mark.slow
+@pytest.mark.parametrize("language", ["python", "typescript"])
+def test_synth__renders_an_example_as_the_cdk8s_cli_does(tmp_path: Path, language: str) -> None:
+    # What `cdk8s synth` writes for the examples is on record in this folder; test_examples holds the CLI against it.
+    golden = ROOT / "tests" / "golden" / "greeter"
+    example, workspace = ROOT / "examples" / language, tmp_path / "workspace"
+    ignored = shutil.ignore_patterns("node_modules", ".venv", "dist", "__pycache__")
+    shutil.copytree(example, workspace, ignore=ignored)
+    before = snapshots.snapshot(workspace)
+    rendered, _ = render(workspace, install="auto", timeout_s=600)
+    assert {file.path: file.read() for file in rendered.files} == {
+        path.name: path.read_bytes() for path in golden.iterdir()
+    }
+    assert snapshots.snapshot(workspace) == before
 
 
 WRITES = {
@@ -253,7 +271,7 @@ def test_collect__ids_are_those_of_git(tmp_path: Path) -> None:
     files, refused = collect(out)
     assert refused == ()
     assert [file.path for file in files] == ["B.yaml", "a.yml", "b.yaml", "deep/construct-metadata.json", "deep/er/x"]
-    paths = "\n".join(str(file.location) for file in files)
+    paths = "\n".join(file.location for file in files)
     ids = subprocess.run(
         ["git", "hash-object", "--no-filters", "--stdin-paths"], input=paths, capture_output=True, text=True, check=True
     ).stdout.split()
