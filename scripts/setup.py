@@ -33,7 +33,7 @@ NPM_SOURCE = ROOT / "scripts" / "npm"
 EXAMPLE_LOCK = ROOT / "examples" / "python" / "requirements.txt"
 NODE_MIN = 22  # jsii's oldest supported version
 STEP_TIMEOUT_S = 900
-DEBIAN_PACKAGES = ("lighttpd", "lighttpd-mod-openssl", "openssh-server", "openssh-client", "rsync", "gnupg")
+DEBIAN_PACKAGES = ("lighttpd", "lighttpd-mod-openssl", "openssh-server", "openssh-client", "rsync", "gnupg", "strace")
 POLICY = Path("/usr/sbin/policy-rc.d")
 
 

@@ -46,6 +46,16 @@ class Checkout:
             checkout.git("remote", "set-url", "origin", url)
         return checkout
 
+    def ci_checkout(self, folder: Path, url: str = "", depth: int = 1) -> Checkout:
+        """Return a checkout of the newest commit as CI products make it: shallow, with a detached HEAD."""
+        run("git", "init", "--quiet", "--initial-branch=main", folder, env=GIT_ENV)
+        fresh = Checkout(folder, self.origin)
+        fresh.git("remote", "add", "origin", url or self.origin.path.as_uri())
+        options = () if depth == 0 else (f"--depth={depth}",)
+        fresh.git("fetch", "--quiet", *options, self.origin.path.as_uri(), self.sha)
+        fresh.git("checkout", "--quiet", "--detach", "FETCH_HEAD")
+        return fresh
+
     def git(self, *args: str | Path) -> str:
         """Run git in the checkout."""
         return git(*args, cwd=self.path)

@@ -1,0 +1,165 @@
+"""The way of GitHub's runner: its variables and file commands, a push over HTTP with a token."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from base64 import b64encode
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.checkouts import Checkout, config_map
+from support.git_http import TOKEN, GitHttpServer
+from support.github import GitHubJob
+from support.remotes import Remote
+from support.snapshots import Untouched
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from support.runner import Cli
+
+pytestmark = pytest.mark.server
+
+
+@pytest.fixture
+def job(checkout: Checkout, http_server: GitHttpServer, tmp_path: Path) -> GitHubJob:
+    """Return a job on a shallow checkout, as actions/checkout makes it."""
+    fresh = checkout.ci_checkout(tmp_path / "workspace", http_server.url(checkout.origin.path))
+    return GitHubJob.create(tmp_path / "runner", fresh, http_server.origin, "source/origin")
+
+
+def run(cli: Cli, job: GitHubJob, *, code: int = 0, event: str = "push", **inputs: str) -> str:
+    """Run the action once and return its log."""
+    environ = job.environ(event=event, **{"token": TOKEN, "install": "none", **inputs})
+    return cli.run(cwd=job.checkout.path, **environ).exits(code).text
+
+
+def test_action__publishes_with_the_token_and_reports(
+    job: GitHubJob, cli: Cli, checkout: Checkout, http_server: GitHttpServer
+) -> None:
+    guard = Untouched(job.checkout.path, cli.home)
+    log = run(cli, job)
+    assert checkout.origin.files("manifests")["dist/web.yaml"] == config_map("web")
+    assert job.outputs() == {
+        "outcome": "published",
+        "changed": "true",
+        "revision": checkout.origin.tip("manifests"),
+        "source-revision": checkout.sha,
+        "branch": "manifests",
+        "path": "dist",
+        "manifests": "2",
+        "added": "2",
+        "modified": "0",
+        "removed": "0",
+        "diff-file": "",
+    }
+    assert "ConfigMap web" in job.summary()
+    assert "::group::" in log
+    assert job.untouched_commands() == ["ENV", "PATH", "STATE"]
+    assert len(http_server.pushes()) == 1
+    guard.check()
+    assert cli.left_behind() == []
+
+
+def test_action__says_unchanged_and_moves_nothing(job: GitHubJob, cli: Cli, http_server: GitHttpServer) -> None:
+    run(cli, job)
+    pushes = len(http_server.pushes())
+    run(cli, job)
+    assert job.outputs()["outcome"] == "unchanged"
+    assert job.outputs()["changed"] == "false"
+    assert len(http_server.pushes()) == pushes
+
+
+def test_action__shows_the_diff_in_a_pull_request(
+    job: GitHubJob, cli: Cli, checkout: Checkout, http_server: GitHttpServer
+) -> None:
+    run(cli, job)
+    pushes, tip = len(http_server.pushes()), checkout.origin.tip("manifests")
+    (job.checkout.path / "rendered" / "web.yaml").write_bytes(config_map("web", "2"))
+    run(cli, job, event="pull_request")
+    assert job.outputs()["outcome"] == "dry-run"
+    assert job.outputs()["modified"] == "1"
+    assert job.outputs()["revision"] == tip
+    assert '+  value: "2"' in job.summary()
+    assert len(http_server.pushes()) == pushes
+
+
+def test_action__accepts_dashes_in_the_names_of_inputs(job: GitHubJob, cli: Cli, checkout: Checkout) -> None:
+    checkout.origin.commit("manifests", {"a": b"a"})
+    assert "adopt-branch" in run(cli, job, code=5)
+    run(cli, job, adopt_branch="true", commit_message="render {short-sha}")
+    assert checkout.origin.log("manifests") == [f"render {checkout.sha[:7]}"]
+
+
+@pytest.mark.parametrize("token", ["wrong", ""])
+def test_action__tells_which_permission_is_missing(job: GitHubJob, cli: Cli, checkout: Checkout, token: str) -> None:
+    before = checkout.origin.refs()
+    log = run(cli, job, code=5, token=token)
+    assert "contents: write" in log
+    assert "::error" in log
+    assert job.outputs() == {"outcome": "failed"}
+    assert checkout.origin.refs() == before
+
+
+def test_action__gives_the_servers_reason_for_a_protected_branch(job: GitHubJob, cli: Cli, checkout: Checkout) -> None:
+    checkout.origin.protect("manifests")
+    log = run(cli, job, code=5)
+    assert "GH006" in log
+    assert "protect" in log
+    assert checkout.origin.tip("manifests") is None
+
+
+def test_action__annotation_is_one_line_and_names_the_cause(job: GitHubJob, cli: Cli) -> None:
+    log = run(cli, job, code=3, app="echo deep trouble >&2; exit 1")
+    (annotation,) = (line for line in log.splitlines() if line.startswith("::error"))
+    assert "exit code 1" in annotation
+    assert "deep trouble" in log
+
+
+def test_action__works_with_the_credential_that_checkout_v4_leaves(
+    job: GitHubJob, cli: Cli, checkout: Checkout, http_server: GitHttpServer
+) -> None:
+    stale = b64encode(b"x-access-token:expired").decode()
+    job.checkout.git("config", f"http.{http_server.origin}/.extraheader", f"AUTHORIZATION: basic {stale}")
+    guard = Untouched(job.checkout.path)
+    log = run(cli, job)
+    assert "persist-credentials" in log
+    assert checkout.origin.tip("manifests")
+    guard.check()
+
+
+def test_action__works_in_a_workspace_of_another_user(job: GitHubJob, cli: Cli, checkout: Checkout) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can give files away")
+    for path in (job.checkout.path, *job.checkout.path.rglob("*")):
+        shutil.chown(path, 1001, 1001)
+    guard = Untouched(job.checkout.path)
+    run(cli, job)
+    assert checkout.origin.tip("manifests")
+    guard.check()
+
+
+def test_action__app_can_not_write_commands_of_the_workflow(job: GitHubJob, cli: Cli) -> None:
+    app = (
+        'echo "::error::forged"; printf "a\\r::set-output name=x::y\\n"; echo "x=y" >>"${GITHUB_OUTPUT:-/dev/null}"; '
+        'mkdir -p "$CDK8S_OUTDIR"; cp rendered/* "$CDK8S_OUTDIR"'
+    )
+    log = run(cli, job, app=app)
+    before, _, fenced = log.partition("::stop-commands::")
+    token = fenced.splitlines()[0]
+    inside, end, _ = fenced.partition(f"\n::{token}::")
+    assert end
+    assert "::error::forged" in inside
+    assert "forged" not in before
+    assert "x" not in job.outputs()
+
+
+def test_action__publishes_to_another_repository_of_the_server(
+    job: GitHubJob, cli: Cli, tmp_path: Path, checkout: Checkout
+) -> None:
+    target = Remote.create(tmp_path / "team" / "deploy.git")
+    run(cli, job, repository="team/deploy")
+    assert target.files("manifests")["dist/web.yaml"] == config_map("web")
+    assert checkout.origin.tip("manifests") is None

@@ -1,0 +1,190 @@
+"""From a checkout on a laptop to a branch, through the command line and nothing else."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.checkouts import Checkout, config_map
+from support.snapshots import Untouched
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from support.remotes import Remote
+    from support.runner import Cli
+
+RUN = ("run", "--install", "none")
+METADATA = "hydrator.metadata"
+
+
+def published(remote: Remote, path: str = "dist", branch: str = "manifests") -> dict[str, bytes]:
+    """Return what lies in the folder on the branch, without our mark."""
+    prefix = f"{path}/" if path else ""
+    files = remote.files(branch)
+    return {
+        name.removeprefix(prefix): content
+        for name, content in files.items()
+        if name.startswith(prefix) and name != f"{prefix}{METADATA}"
+    }
+
+
+def test_run__publishes_what_the_app_rendered_and_touches_nothing_else(checkout: Checkout, cli: Cli) -> None:
+    guard = Untouched(checkout.path, cli.home)
+    refs = checkout.origin.refs()
+    cli.run(*RUN, cwd=checkout.path).ok()
+    assert published(checkout.origin) == {"web.yaml": config_map("web"), "db.yaml": config_map("db")}
+    assert set(checkout.origin.files("manifests")) == {"dist/web.yaml", "dist/db.yaml", f"dist/{METADATA}"}
+    assert {name: sha for name, sha in checkout.origin.refs().items() if name in refs} == refs
+    assert set(checkout.origin.modes("manifests").values()) == {"100644"}
+    checkout.origin.fsck()
+    guard.check()
+    assert cli.left_behind() == []
+
+
+def test_run__is_the_default_command(checkout: Checkout, cli: Cli) -> None:
+    cli.run("--install", "none", cwd=checkout.path).ok()
+    assert checkout.origin.tip("manifests")
+
+
+def test_run__works_from_a_folder_inside_the_checkout(checkout: Checkout, cli: Cli) -> None:
+    checkout.write("apps/shop/cdk8s.yaml", (checkout.path / "cdk8s.yaml").read_bytes())
+    checkout.write("apps/shop/rendered/shop.yaml", config_map("shop"))
+    checkout.commit("Add a shop")
+    cli.run(*RUN, cwd=checkout.path / "apps" / "shop").ok()
+    assert published(checkout.origin) == {"shop.yaml": config_map("shop")}
+
+
+def test_run__moves_nothing_the_second_time(checkout: Checkout, cli: Cli) -> None:
+    cli.run(*RUN, cwd=checkout.path).ok()
+    refs = checkout.origin.refs()
+    again = cli.run(*RUN, cwd=checkout.path).ok()
+    assert "unchanged" in again.stdout.lower()
+    assert checkout.origin.refs() == refs
+
+
+def test_run__replaces_the_folder_and_keeps_one_commit(checkout: Checkout, cli: Cli) -> None:
+    cli.run(*RUN, cwd=checkout.path).ok()
+    checkout.render({"web.yaml": config_map("web", "2"), "new.yaml": config_map("new")}, "Second")
+    cli.run(*RUN, cwd=checkout.path).ok()
+    assert published(checkout.origin) == {"web.yaml": config_map("web", "2"), "new.yaml": config_map("new")}
+    assert checkout.origin.log("manifests") == ["Second"]
+
+
+def test_run__names_the_source_in_commit_and_metadata(checkout: Checkout, cli: Cli) -> None:
+    checkout.git("commit", "--quiet", "--allow-empty", "--message", "Say hello\n\nBecause it is polite.")
+    checkout.git("push", "--quiet", "origin", "HEAD:main")
+    cli.run(*RUN, cwd=checkout.path).ok()
+    message = checkout.origin.message("manifests")
+    assert message.splitlines()[0] == "Say hello"
+    assert checkout.sha in message
+    metadata = json.loads(checkout.origin.files("manifests")[f"dist/{METADATA}"])
+    assert metadata["drySha"] == checkout.sha
+    assert metadata["subject"] == "Say hello"
+    dates = checkout.origin.git("log", "-1", "--format=%at %ct", "refs/heads/manifests")
+    source = checkout.git("log", "-1", "--format=%ct")
+    assert dates == f"{source} {source}"
+
+
+def test_run__gives_the_same_commit_on_a_second_machine(checkout: Checkout, tmp_path: Path, cli: Cli) -> None:
+    cli.run(*RUN, cwd=checkout.path).ok()
+    first = checkout.origin.tip("manifests")
+    checkout.origin.git("update-ref", "-d", "refs/heads/manifests")
+    checkout.origin.git("update-ref", "-d", "refs/notes/hydrator.metadata")
+    elsewhere = checkout.origin.clone(tmp_path / "elsewhere", "main")
+    type(cli).create(tmp_path / "second").run(*RUN, cwd=elsewhere, TZ="Asia/Kolkata", LANG="C").ok()
+    assert checkout.origin.tip("manifests") == first
+
+
+def test_run__publishes_bytes_that_git_would_change_or_drop(checkout: Checkout, cli: Cli) -> None:
+    files = {
+        "web.yaml": config_map("web"),
+        ".gitignore": b"*\n",
+        ".gitattributes": b"* text eol=lf filter=nothing ident\n",
+        "ignored.log": b"kept\n",
+        "crlf.txt": b"a\r\nb\r\n",
+        "ident.txt": b"$Id$\n",
+        "empty.txt": b"",
+        "binary.bin": bytes(range(256)) * 40,
+        "with space/ünï côdé.txt": b"x",
+        "-dash": b"x",
+        "no-newline.yaml": config_map("n").rstrip(),
+    }
+    checkout.render(files)
+    cli.run(*RUN, cwd=checkout.path).ok()
+    assert published(checkout.origin) == files
+
+
+def test_run__leaves_construct_metadata_out(checkout: Checkout, cli: Cli) -> None:
+    checkout.render({"web.yaml": config_map("web"), "construct-metadata.json": b"{}", "notes.txt": b"hi"})
+    cli.run(*RUN, cwd=checkout.path).ok()
+    assert set(published(checkout.origin)) == {"web.yaml", "notes.txt"}
+
+
+def test_run__splices_its_folder_beside_others(checkout: Checkout, cli: Cli) -> None:
+    for path in ("clusters/a", "clusters/b", "."):
+        cli.run(*RUN, "--path", path, cwd=checkout.path).exits(0 if path != "." else 5)
+    checkout.render({"web.yaml": config_map("web", "2")})
+    cli.run(*RUN, "--path", "clusters/a", "--allow-removals", cwd=checkout.path).ok()
+    assert published(checkout.origin, "clusters/a") == {"web.yaml": config_map("web", "2")}
+    assert published(checkout.origin, "clusters/b") == {"web.yaml": config_map("web"), "db.yaml": config_map("db")}
+    assert len(checkout.origin.log("manifests")) == 1
+
+
+def test_run__publishes_to_the_root_of_a_branch(checkout: Checkout, cli: Cli) -> None:
+    cli.run(*RUN, "--path", ".", cwd=checkout.path).ok()
+    assert set(checkout.origin.files("manifests")) == {"web.yaml", "db.yaml", METADATA}
+
+
+@pytest.mark.parametrize("form", ["path", "url"])
+def test_run__publishes_to_another_repository(checkout: Checkout, remote: Remote, cli: Cli, form: str) -> None:
+    address = str(remote.path) if form == "path" else remote.path.as_uri()
+    before = checkout.origin.refs()
+    cli.run(*RUN, "--repository", address, "--branch", "main", cwd=checkout.path).ok()
+    assert published(remote, branch="main") == {"web.yaml": config_map("web"), "db.yaml": config_map("db")}
+    assert checkout.origin.refs() == before
+
+
+def test_run__shows_the_diff_only_when_asked_to(checkout: Checkout, cli: Cli, tmp_path: Path) -> None:
+    cli.run(*RUN, cwd=checkout.path).ok()
+    refs = checkout.origin.refs()
+    checkout.render({"web.yaml": config_map("web", "2"), "db.yaml": config_map("db")})
+    refs["refs/heads/main"] = checkout.sha
+    patch = tmp_path / "changes.diff"
+    cli.run(*RUN, "--mode", "diff", "--diff-file", patch, cwd=checkout.path).ok()
+    assert checkout.origin.refs() == refs
+    lines = patch.read_text().splitlines()
+    assert '-  value: "1"' in lines
+    assert '+  value: "2"' in lines
+    assert not any("db" in line for line in lines)
+
+
+def test_run__shows_what_the_app_says_and_hides_control_characters(checkout: Checkout, cli: Cli) -> None:
+    app = 'echo hello from the app; echo "::error::forged"; mkdir -p "$CDK8S_OUTDIR"; cp rendered/* "$CDK8S_OUTDIR"'
+    assert "hello from the app" in cli.run(*RUN, "--app", app, cwd=checkout.path).ok().stdout
+
+
+def test_generate__writes_manifests_only(checkout: Checkout, cli: Cli) -> None:
+    done = cli.run("generate", "--install", "none", "--app", "echo noise; " + app_of(checkout), cwd=checkout.path).ok()
+    assert done.stdout.encode() == config_map("db") + b"---\n" + config_map("web")
+    assert "noise" in done.stderr
+    assert set(checkout.origin.refs()) == {"refs/heads/main"}
+
+
+def test_generate__writes_nothing_when_the_app_fails(checkout: Checkout, cli: Cli) -> None:
+    done = cli.run("generate", "--install", "none", "--app", app_of(checkout) + "; exit 9", cwd=checkout.path).exits(3)
+    assert done.stdout == ""
+
+
+def test_flux__prints_what_kubectl_applies(checkout: Checkout, cli: Cli) -> None:
+    done = cli.run("flux", "--url", "https://git.example/team/shop.git", "--path", "dist", cwd=checkout.path).ok()
+    assert "kind: GitRepository" in done.stdout
+    assert "kind: Kustomization" in done.stdout
+    assert done.stderr == ""
+
+
+def app_of(checkout: Checkout) -> str:
+    """Return the app command of the checkout, for commands that add to it."""
+    return (checkout.path / "cdk8s.yaml").read_text().partition(">-\n")[2].strip()

@@ -1,0 +1,59 @@
+"""What the target branch remembers, and that its notes follow."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.checkouts import Checkout, config_map
+
+if TYPE_CHECKING:
+    from support.runner import Cli
+
+
+def publish(cli: Cli, checkout: Checkout, count: int, history: str) -> None:
+    """Publish `count` successive states."""
+    for number in range(count):
+        checkout.render({"web.yaml": config_map("web", str(number))}, f"State {number}")
+        cli.run("--install", "none", "--history", history, cwd=checkout.path).ok()
+
+
+@pytest.mark.parametrize(
+    ("history", "kept"),
+    [
+        ("replace", ["State 3"]),
+        ("keep", ["State 3", "State 2", "State 1", "State 0"]),
+        ("keep: 1", ["State 3"]),
+        ("keep: 3", ["State 3", "State 2", "State 1"]),
+        ("keep: 9", ["State 3", "State 2", "State 1", "State 0"]),
+    ],
+)
+def test_history__keeps_what_was_asked_for(checkout: Checkout, cli: Cli, history: str, kept: list[str]) -> None:
+    publish(cli, checkout, 4, history)
+    remote = checkout.origin
+    assert remote.log("manifests") == kept
+    for age, subject in enumerate(kept):
+        held = remote.git("show", f"refs/heads/manifests~{age}:dist/web.yaml")
+        assert held.encode() + b"\n" == config_map("web", subject.removeprefix("State "))
+    remote.git("gc", "--quiet", "--prune=now")
+    remote.fsck()
+    notes = remote.git("notes", "--ref=refs/notes/hydrator.metadata", "list").splitlines()
+    assert notes[-1].split()[1] in remote.git("rev-list", "refs/heads/manifests").split()
+
+
+def test_history__can_change_its_mind(checkout: Checkout, cli: Cli) -> None:
+    publish(cli, checkout, 2, "keep")
+    publish(cli, checkout, 2, "replace")
+    assert checkout.origin.log("manifests") == ["State 1"]
+    publish(cli, checkout, 2, "keep: 2")
+    assert checkout.origin.log("manifests") == ["State 1", "State 0"]
+
+
+def test_history__keep_works_where_the_server_refuses_to_rewrite(checkout: Checkout, cli: Cli) -> None:
+    checkout.origin.git("config", "receive.denyNonFastForwards", "true")
+    publish(cli, checkout, 3, "keep")
+    assert len(checkout.origin.log("manifests")) == 3
+    checkout.render({"web.yaml": config_map("web", "9")})
+    done = cli.run("--install", "none", "--history", "replace", cwd=checkout.path).exits(5)
+    assert "history: keep" in done.text
