@@ -134,7 +134,7 @@ def _parse(files: Iterable[RenderedFile]) -> tuple[dict[str, tuple[Manifest, ...
             manifests[file.path] = parsed.manifests
             findings += parsed.findings
             if not file.size:
-                message = "The file is empty: its chart rendered nothing."
+                message = f"{file.path} is empty: its chart rendered nothing."
                 findings.append(Finding(Level.WARNING, "empty-file", message, file.path))
         elif _name(file.path) in KUSTOMIZATION_FILES:
             findings += _misplaced(file)
@@ -144,7 +144,7 @@ def _parse(files: Iterable[RenderedFile]) -> tuple[dict[str, tuple[Manifest, ...
 def _misplaced(file: RenderedFile) -> Iterator[Finding]:
     for manifest in parse(file.path, file.read()).manifests:
         if manifest.resource.group != "kustomize.config.k8s.io":
-            message = f"{manifest.resource} would be read as configuration of kustomize, because of the file's name."
+            message = f"{file.path} would be read as configuration of kustomize, but holds {manifest.resource}."
             hint = "Give the chart another name."
             yield Finding(Level.ERROR, "reserved-name", message, file.path, manifest.resource, hint)
 
@@ -190,14 +190,14 @@ def _duplicates(places: Mapping[ResourceId, Sequence[Manifest]]) -> Iterator[Fin
     for manifests in places.values():
         if len(manifests) > 1:
             first = manifests[0]
-            files = ", ".join(sorted(manifest.file for manifest in manifests))
+            files = " and ".join(sorted({manifest.file for manifest in manifests}))
             yield Finding(
                 Level.ERROR,
                 "duplicate-resource",
-                f"{first.resource} is rendered {len(manifests)} times: in {files}.",
+                f"{first.resource} is rendered {len(manifests)} times, in {files}.",
                 first.file,
                 first.resource,
-                "Flux reconciles nothing while two documents describe one resource: rename or remove one of them.",
+                "Flux applies nothing at all while two documents describe one resource: rename or remove one of them.",
             )
 
 
@@ -244,7 +244,7 @@ def _secrets(parsed: Mapping[str, tuple[Manifest, ...]]) -> Iterator[Finding]:
 
 def _helm(rendered: RenderedManifests) -> Iterator[Finding]:
     if any(file.path == HELM_FILE for file in rendered.files):
-        message = "The app rendered a Helm chart: Flux would read Chart.yaml as a Kubernetes object and stop."
+        message = "The app rendered a Helm chart, and Flux would read its Chart.yaml as a Kubernetes object."
         yield Finding(Level.ERROR, "helm-format", message, HELM_FILE, hint="Synthesize with `--format plain`.")
 
 
@@ -258,16 +258,16 @@ def _names(rendered: RenderedManifests) -> Iterator[Finding]:
     for file in rendered.files:
         name = _name(file.path)
         if name == ".gitattributes":
-            message = "git would rewrite the bytes of published files on every checkout."
+            message = f"{file.path} would make git rewrite the bytes of published files on every checkout."
             yield Finding(Level.ERROR, "git-attributes", message, file.path, hint="Don't write this file.")
         elif name in KUSTOMIZATION_FILES:
-            message = "Flux and Argo CD apply only what this file lists, not every manifest of its folder."
+            message = f"Flux and Argo CD apply only what {file.path} lists, not every manifest of its folder."
             yield Finding(Level.NOTICE, "kustomization", message, file.path)
         elif file.path == METADATA_FILE:
-            message = "The name is reserved for the record of what was published."
+            message = f"{file.path} is the name of the record of what was published."
             yield Finding(Level.ERROR, "reserved-name", message, file.path, hint="Write it under another name.")
         elif f"{rendered.path}/{file.path}".lstrip("/").startswith(".github/workflows/"):
-            message = "A push to the target branch would run it as a workflow."
+            message = f"{file.path} would run as a workflow of the target branch."
             yield Finding(Level.ERROR, "workflow-file", message, file.path, hint="Publish to another path.")
 
 

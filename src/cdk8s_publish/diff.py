@@ -68,7 +68,8 @@ def patch(changes: Iterable[Changes]) -> str:
             before, after = (f"{side}/{prefix}{item.file}" for side in "ab")
             old = "/dev/null" if item.kind is ChangeKind.ADDED else before
             new = "/dev/null" if item.kind is ChangeKind.REMOVED else after
-            parts.append(f"# {item.kind}: {item.title}\n--- {old}\n+++ {new}\n{item.diff}")
+            names = (f"# {item.kind}: {item.title}", f"--- {old}", f"+++ {new}")
+            parts += [*(_visible(name.replace("\n", "\\n")) for name in names), item.diff]
     return "\n".join(parts)
 
 

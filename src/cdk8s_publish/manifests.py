@@ -116,7 +116,7 @@ def parse(path: str, data: bytes) -> Parsed:
             manifests.extend(_manifests(path, text))
         except _FlawError as flaw:
             line = data.count(b"\n", 0, offset) + flaw.line + 1
-            findings.append(Finding(Level.ERROR, flaw.rule, f"Line {line}: {flaw}.", path, hint=flaw.hint))
+            findings.append(Finding(Level.ERROR, flaw.rule, f"{path}, line {line}: {flaw}.", path, hint=flaw.hint))
     return Parsed(tuple(manifests), tuple(findings))
 
 
@@ -285,10 +285,10 @@ def _identity(root: Node, top: Mapping[str, Node], kind: str) -> ResourceId:
     metadata = fields(top.get("metadata"))
     version, name = _text(top.get("apiVersion")), _text(metadata.get("name"))
     wanted = {"apiVersion": version, "kind": kind, "metadata.name": name}
-    missing = " and ".join(field for field, value in wanted.items() if not value)
+    missing = ", ".join(field for field, value in wanted.items() if not value)
     if missing:
         hint = "Flux and Argo CD need a fixed name: replace generateName." if "generateName" in metadata else ""
-        message = f"not a Kubernetes object, {missing} is missing or not text"
+        message = f"not a Kubernetes object, it must have {missing} as text"
         raise _FlawError("not-a-resource", message, root.start_mark.line, hint)
     return ResourceId(version.rpartition("/")[0], kind, _text(metadata.get("namespace")), name)
 

@@ -192,8 +192,13 @@ class Finding:
     hint: str = ""
 
     def __str__(self) -> str:
-        where = ", ".join(part for part in (self.file, str(self.resource or "")) if part)
-        return f"{self.level} {self.rule}: {self.message}" + (f" ({where})" if where else "")
+        where = f" ({', '.join(self.where)})" if self.where else ""
+        return f"{self.level} {self.rule}: {self.message}{where}"
+
+    @property
+    def where(self) -> tuple[str, ...]:
+        """File and resource, as far as the message does not name them."""
+        return tuple(part for part in (self.file, str(self.resource or "")) if part not in self.message)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ Everything that comes from the app or a commit is data: it can't format, link, m
 
 from __future__ import annotations
 
+import html
 import re
 from typing import TYPE_CHECKING, Protocol
 
@@ -21,6 +22,9 @@ SUMMARY_LIMIT = 1_000_000
 
 _SHORT = 12
 _LISTED = 20
+_SPECIAL = re.compile(r"[&<>|\\`*_{}\[\]#~@$^\"]|:(?=\S)|(?<=www)\.")
+"""What means something to Markdown, HTML or GitHub: emphasis, tables, tags, links, issues, formulas, `:emoji:`."""
+
 _KINDS = (ChangeKind.REMOVED, ChangeKind.MODIFIED, ChangeKind.ADDED)
 _SIGNS = {ChangeKind.REMOVED: "-", ChangeKind.MODIFIED: "~", ChangeKind.ADDED: "+"}
 
@@ -47,7 +51,7 @@ def summary(  # noqa: PLR0913  # each is a value of its own; a bundle would be u
 
     What does not fit is left out change by change, and counted.
     """
-    head = [f"## {_escaped(headline(publication))}", _facts(publication, context, target_url)]
+    head = [f"## {_words(headline(publication))}", _facts(publication, context, target_url)]
     tail = [_stage_table(stages)] if stages else []
     changes = [(one.path, item) for one in publication.changes for item in _by_gravity(one.items)]
     room = limit - _size(*head, *tail) - 1_000
@@ -59,16 +63,17 @@ def summary(  # noqa: PLR0913  # each is a value of its own; a bundle would be u
 
 def failure(error: PublishError, findings: Sequence[Finding], limit: int = SUMMARY_LIMIT) -> str:
     """Return the job summary of a run that failed, at most `limit` bytes: what, why, and what to do."""
-    head = f"## Not published: {_escaped(_shortened(str(error), 500))}"
+    head = f"## Not published: {_words(_shortened(str(error), 500))}"
     listed = _fit([_finding(finding) for finding in findings], limit // 2, "findings")
     evidence = _fenced(error.evidence[-limit // 8 :]) if error.evidence and not findings else ""
-    hint = "" if findings else _escaped(_shortened(error.hint, limit // 16))
+    hint = "" if findings else _words(_shortened(error.hint, limit // 16))
     return "\n\n".join(part for part in (head, listed, evidence, hint) if part) + "\n"
 
 
 def headline(publication: Publication) -> str:
     """Return the outcome in one sentence."""
-    where = f"{publication.branch} / {', '.join(path or '.' for path in publication.paths[:3])}"
+    folders = ", ".join(f"`{path or '.'}`" for path in publication.paths[:3])
+    where = f"`{publication.branch}` / {folders}"
     if len(publication.paths) > 3:  # noqa: PLR2004  # as many as fit a line
         where += f" and {len(publication.paths) - 3} more folders"
     count = sum(len(one.items) for one in publication.changes)
@@ -90,12 +95,13 @@ def headline(publication: Publication) -> str:
 
 def text(publication: Publication, context: CIContext, findings: Sequence[Finding] = ()) -> str:
     """Return the result for a terminal or a log: a few lines, no colours."""
-    lines = [f"{headline(publication)}{_counts(publication)}"]
+    lines = [headline(publication)]
     changes = [item for one in publication.changes for item in _by_gravity(one.items)]
     lines += [f"  {_SIGNS[item.kind]} {item.title}" for item in changes[:_LISTED]]
     if len(changes) > _LISTED:
         lines.append(f"  … and {len(changes) - _LISTED} more")
     lines += map(str, findings)
+    lines += [f"Resources: {_counts(publication)}"] if publication.changes else []
     lines.append(f"Source revision: {context.source}")
     if publication.revision:
         lines.append(f"Published revision: {publication.branch}@sha1:{publication.revision}")
@@ -151,11 +157,11 @@ def _by_gravity(items: Iterable[Change]) -> list[Change]:
 
 
 def _counts(publication: Publication) -> str:
-    if not publication.changes:
-        return ""
     items = [item for one in publication.changes for item in one.items]
-    parts = [f"{sum(item.kind is kind for item in items)} {kind}" for kind in ChangeKind]
-    return f" ({', '.join(parts)}; {sum(one.manifests for one in publication.changes)} resources)"
+    parts = [f"{sum(item.kind is kind for item in items if item.resource)} {kind}" for kind in ChangeKind]
+    files = sum(not item.resource for item in items)
+    parts += [f"{files} other files changed"] if files else []
+    return f"{sum(one.manifests for one in publication.changes)} rendered, {', '.join(parts)}"
 
 
 def _facts(publication: Publication, context: CIContext, target_url: str) -> str:
@@ -164,10 +170,9 @@ def _facts(publication: Publication, context: CIContext, target_url: str) -> str
     if publication.revision:
         url = context.commit_url(target_url or context.remote_url, publication.revision)
         rows.append(("Published revision", _link(f"{publication.branch}@{publication.revision[:_SHORT]}", url)))
-    counts = _counts(publication).strip(" ()")
-    rows += [("Resources", _escaped(counts))] if counts else []
-    rows += [("Reason", _escaped(publication.reason))] if publication.reason else []
-    return "| | |\n|---|---|\n" + "\n".join(f"| {name} | {value} |" for name, value in rows)
+    rows += [("Resources", _counts(publication))] if publication.changes else []
+    rows += [("Reason", _words(publication.reason))] if publication.reason else []
+    return "<br>\n".join(f"{name}: {value}" for name, value in rows)
 
 
 def _short(source: SourceRevision) -> str:
@@ -175,7 +180,9 @@ def _short(source: SourceRevision) -> str:
 
 
 def _link(label: str, url: str) -> str:
-    return f'<a href="{_escaped(url)}">{_code(label)}</a>' if url.startswith(("https://", "http://")) else _code(label)
+    return (
+        f'<a href="{html.escape(url)}">{_code(label)}</a>' if url.startswith(("https://", "http://")) else _code(label)
+    )
 
 
 def _change_table(changes: Sequence[tuple[str, Change]], room: int, *, has_paths: bool) -> str:
@@ -203,15 +210,14 @@ def _details(item: Change) -> str:
 
 
 def _finding(finding: Finding) -> str:
-    where = ", ".join(_code(part) for part in (finding.file, str(finding.resource or "")) if part)
-    parts = [f"- **{finding.level}** {_code(finding.rule)}: {_escaped(_shortened(finding.message, 2_000))}"]
-    parts += [f"({where})"] if where else []
-    parts += [_escaped(finding.hint)] if finding.hint else []
+    parts = [f"- **{finding.level}** {_code(finding.rule)}: {_words(_shortened(finding.message, 2_000))}"]
+    parts += [f"({', '.join(map(_code, finding.where))})"] if finding.where else []
+    parts += [_words(finding.hint)] if finding.hint else []
     return " ".join(parts)
 
 
 def _stage_table(stages: Sequence[Timed]) -> str:
-    rows = [f"| {_escaped(stage.title)} | {stage.seconds:.1f} s |" for stage in stages]
+    rows = [f"| {_words(stage.title)} | {stage.seconds:.1f} s |" for stage in stages]
     rows.append(f"| Together | {sum(stage.seconds for stage in stages):.1f} s |")
     return "| Stage | Time |\n|---|---:|\n" + "\n".join(rows)
 
@@ -246,7 +252,12 @@ def _printable(text: str) -> str:
 def _escaped(text: str) -> str:
     """Return text that Markdown and HTML show as it is; an `@` is kept from being a mention by an empty comment."""
     plain = _printable(" ".join(text.split()))
-    return re.sub(r"[^\w\s.,/-]|_", lambda match: f"&#{ord(match[0])};", plain).replace("&#64;", "&#64;<!-- -->")
+    return _SPECIAL.sub(lambda match: f"&#{ord(match[0])};", plain).replace("&#64;", "&#64;<!-- -->")
+
+
+def _words(text: str) -> str:
+    """Return a sentence of ours, in which backticks mean code, with whatever it quotes escaped."""
+    return re.sub("&#96;(.+?)&#96;", r"<code>\1</code>", _escaped(text))
 
 
 def _code(text: str) -> str:
