@@ -87,8 +87,8 @@ RUN set -eu; \
       openssh-client tzdata; \
     rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/* /usr/share/doc/*/changelog* /usr/share/zoneinfo/right \
       /usr/share/zoneinfo/posix; \
-    groupadd --gid 1001 synth; \
-    useradd --uid 1001 --gid synth --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin synth
+    groupadd --gid 1001 cdk8s-app; \
+    useradd --uid 1001 --gid cdk8s-app --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin cdk8s-app
 COPY --from=node /usr/local /usr/local
 COPY --from=python /usr/local /usr/local
 COPY --from=git /git/usr /usr
