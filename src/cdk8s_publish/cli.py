@@ -103,12 +103,15 @@ class _Run:
 
     def _run(self, world: World) -> int:
         from cdk8s_publish import pipeline, report  # noqa: PLC0415
+        from cdk8s_publish.refusals import CredentialError  # noqa: PLC0415
 
         try:
             result = pipeline.run(self._inputs, world)
         except PublishError as error:
+            if isinstance(error, CredentialError):
+                error.hint = self._product.credential_hint
             findings = error.findings if isinstance(error, CheckError) else ()
-            self._product.write_summary(report.failure(error, findings))
+            self._product.write_summary(self._screen.redact(report.failure(error, findings)))
             self._product.write_outputs({"outcome": "failed"})
             raise
         self._finish(result)
@@ -124,9 +127,8 @@ class _Run:
                 self._screen.annotate(finding.level, str(finding))
         self._screen.line(report.text(result.publication, result.context))
         stages, url = self._screen.stages, result.target_url
-        self._product.write_summary(
-            report.summary(result.publication, result.context, result.findings, stages, target_url=url)
-        )
+        summary = report.summary(result.publication, result.context, result.findings, stages, target_url=url)
+        self._product.write_summary(self._screen.redact(summary))
         self._product.write_outputs(report.outputs(result.publication, result.context, self._inputs.diff_file))
 
 

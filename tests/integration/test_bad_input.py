@@ -90,8 +90,8 @@ def test_checkout__without_an_app_is_refused(checkout: Checkout, cli: Cli) -> No
     [
         ("echo the reason >&2; exit 7", 3, "the reason"),
         ("no-such-program-at-all", 3, "no-such-program-at-all"),
-        ("true", 4, "nothing"),
-        (TO_OUTDIR + ': >"$CDK8S_OUTDIR/a.yaml"', 4, "a.yaml"),
+        ("true", 4, "rendered no resource"),
+        (TO_OUTDIR + ': >"$CDK8S_OUTDIR/a.yaml"', 4, "rendered no resource"),
         (TO_OUTDIR + 'echo "a: [" >"$CDK8S_OUTDIR/a.yaml"', 4, "a.yaml"),
         (TO_OUTDIR + 'echo "a: 1" >"$CDK8S_OUTDIR/a.yaml"', 4, "a.yaml"),
         ("mkdir -p own && cp rendered/* own/", 3, "own"),
@@ -112,6 +112,12 @@ def test_app__that_goes_wrong_leaves_the_branch_alone(
 ) -> None:
     cli.run(*RUN, cwd=checkout.path).ok()
     assert words in refused(cli, checkout, code, "--app", app).text
+
+
+def test_chart__that_is_empty_is_a_warning(checkout: Checkout, cli: Cli) -> None:
+    app = f'{TO_OUTDIR}cp rendered/* "$CDK8S_OUTDIR"; : >"$CDK8S_OUTDIR/empty.yaml"'
+    assert "empty.yaml" in cli.run(*RUN, "--app", app, cwd=checkout.path).ok().text
+    assert checkout.origin.files("manifests")["dist/empty.yaml"] == b""
 
 
 def test_app__that_outruns_its_timeout_ends_with_its_whole_tree(checkout: Checkout, cli: Cli, tmp_path: Path) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from base64 import b64encode
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,8 +18,6 @@ from support.remotes import Remote
 from support.snapshots import Untouched
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from support.runner import Cli
 
 pytestmark = pytest.mark.server
@@ -90,7 +90,7 @@ def test_action__accepts_dashes_in_the_names_of_inputs(job: GitHubJob, cli: Cli,
     checkout.origin.commit("manifests", {"a": b"a"})
     assert "adopt-branch" in run(cli, job, code=5)
     run(cli, job, adopt_branch="true", commit_message="render {short-sha}")
-    assert checkout.origin.log("manifests") == [f"render {checkout.sha[:7]}"]
+    assert checkout.origin.log("manifests") == [f"render {checkout.sha[:12]}"]
 
 
 @pytest.mark.parametrize("token", ["wrong", ""])
@@ -133,10 +133,14 @@ def test_action__works_with_the_credential_that_checkout_v4_leaves(
 def test_action__works_in_a_workspace_of_another_user(job: GitHubJob, cli: Cli, checkout: Checkout) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root can give files away")
+    environ = job.environ(token=TOKEN, install="none")
     for path in (job.checkout.path, *job.checkout.path.rglob("*")):
         shutil.chown(path, 1001, 1001)
     guard = Untouched(job.checkout.path)
-    run(cli, job)
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own folders are closed to that user
+        Path(folder).chmod(0o755)
+        cli.run(cwd=job.checkout.path, TMPDIR=folder, **environ).ok()
+        assert list(Path(folder).iterdir()) == []
     assert checkout.origin.tip("manifests")
     guard.check()
 
