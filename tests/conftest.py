@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from support.checkouts import Checkout, config_map
 from support.git_http import GitHttpServer, git_http_server
@@ -17,6 +18,10 @@ from support.runner import Cli
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+# An example takes as long as it takes on a machine that others use too.
+settings.register_profile("shared machine", deadline=None)
+settings.load_profile("shared machine")
 
 
 @pytest.fixture

@@ -132,13 +132,18 @@ class _FlawError(Exception):
 
 def _documents(data: bytes) -> Iterator[tuple[int, bytes]]:
     """Yield offset and bytes of each document, cut where kustomize cuts."""
-    first = _FIRST_SEPARATOR.match(data)
-    start = first.end() if first else 0
-    for match in _SEPARATOR.finditer(data, max(start - 1, 0)):
-        yield start, data[start : match.start() + 1]
+    start = 0
+    for match in _SEPARATOR.finditer(data):
+        yield _document(data, start, match.start() + 1)
         # Text after the dashes is legal YAML that kustomize refuses: left in, it fails as the document it begins.
         start = match.end() if match[1].strip()[:1] in (b"", b"#") else match.start() + 1
-    yield start, data[start:]
+    yield _document(data, start, len(data))
+
+
+def _document(data: bytes, start: int, end: int) -> tuple[int, bytes]:
+    separator = _FIRST_SEPARATOR.match(data, start, end)
+    start = separator.end() if separator else start
+    return start, data[start:end]
 
 
 class _Composer(CParser):
