@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from cdk8s_publish import __version__
 from cdk8s_publish.ci import detect
 from cdk8s_publish.commands import protect_self
-from cdk8s_publish.errors import CheckError, InputError, InterruptedRunError, PublishError
+from cdk8s_publish.errors import CheckError, InputError, InterruptedRunError, MachineError, PublishError
 from cdk8s_publish.inputs import INPUTS, PREFIX, Inputs, Kind, Section, from_environ, parse
 from cdk8s_publish.log import Console, logging_to
 from cdk8s_publish.model import Level
@@ -68,6 +68,10 @@ def main(argv: Sequence[str], environ: MutableMapping[str, str], stdout: TextIO,
         return _Run(inputs, product, screen, dict(environ), is_verbose=options.verbose).command(command, stdout)
     except PublishError as error:
         return _report_failure(error, screen)
+    except OSError as error:
+        reason = f"{error.strerror or error}: {error.filename}" if error.filename else str(error)
+        hint = "Make room, or let TMPDIR name a folder that can be written."
+        return _report_failure(MachineError(reason, hint=hint), screen)
 
 
 def _names_command(argv: Sequence[str]) -> bool:

@@ -61,6 +61,12 @@ class LeaseLostError(RemoteError):
     exit_code = 6
 
 
+class MachineError(PublishError):
+    """The machine we run on failed us: a full disk, a folder that can't be written."""
+
+    exit_code = 5
+
+
 class InterruptedRunError(PublishError):
     """SIGINT or SIGTERM ended the run before the target branch was touched."""
 

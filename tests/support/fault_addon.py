@@ -1,11 +1,13 @@
 """Addon of mitmproxy, run by it and not by the tests: applies the rules of `rules.json` and logs every request.
 
 Faults: `cut-before` (the server never sees the request), `cut-middle` (the server gets half of the body),
-`cut-after` (the server has answered, the client never hears it), `status` (answered by the proxy; `status`,
-`header`), `login` (redirect to a page for people), `reject-after` (the server has done it, the proxy says 500).
+`cut-after` (the server has answered, the client never hears it), `status` (answered by the proxy; `status`),
+`throttle` (429 with Retry-After to everything for so many `seconds`), `login` (redirect to a page for people),
+`reject-after` (the server has done it, the proxy says 500).
 """
 
 import json
+import math
 import re
 import socket
 import time
@@ -23,6 +25,7 @@ class FaultInjector:
 
     def __init__(self) -> None:
         self.used: dict[str, int] = {}
+        self.throttled_until = 0.0
 
     def load(self, loader: Any) -> None:  # noqa: ANN401 - mitmproxy is not installed where types are checked
         """Declare the option that names the folder of the rules."""
@@ -42,6 +45,8 @@ class FaultInjector:
             log.write(json.dumps(entry) + "\n")
         if flow.request.path.startswith("/login"):
             flow.response = http.Response.make(200, LOGIN_PAGE, {"Content-Type": "text/html"})
+        elif time.time() < self.throttled_until:
+            flow.response = self.too_many()
         elif rule:
             self.break_request(flow, rule)
 
@@ -55,10 +60,16 @@ class FaultInjector:
                 flow.kill()
             case "login":
                 flow.response = http.Response.make(302, b"", {"Location": "/login"})
+            case "throttle":
+                self.throttled_until = max(self.throttled_until, time.time() + int(rule["seconds"]))
+                flow.response = self.too_many()
             case "status":
-                name, _, value = rule.get("header", "").partition(": ")
-                headers = {name: value} if name else {}
-                flow.response = http.Response.make(int(rule["status"]), b"the proxy says no\n", headers)
+                flow.response = http.Response.make(int(rule["status"]), b"the proxy says no\n")
+
+    def too_many(self) -> Any:  # noqa: ANN401
+        """Answer as a provider does whose limit is exceeded."""
+        seconds = math.ceil(self.throttled_until - time.time())
+        return http.Response.make(429, b"too many requests\n", {"Retry-After": str(seconds)})
 
     def response(self, flow: Any) -> None:  # noqa: ANN401
         """Lose or replace the server's answer."""
