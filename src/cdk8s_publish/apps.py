@@ -134,15 +134,50 @@ class App:
 def find_apps(  # noqa: PLR0913 - the inputs that say how an app is run
     workspace: Path, directories: tuple[str, ...], *, command: str, output: str, install: str, path: str
 ) -> tuple[App, ...]:
-    """Return the app of each folder in `directories`.
+    """Return the app of each folder in `directories`, sorted; a pattern such as `apps/*` means the apps it matches.
 
-    `command`, `output` and `install` are the inputs of these names. Raises InputError for a folder that is not there,
-    for a cdk8s.yaml that can't be read, and where nothing says how the app is run.
+    `command`, `output` and `install` are the inputs of these names. In `path`, `{app}` stands for the name of the
+    app's folder and `{directory}` for the whole of it.
+
+    Raises:
+        InputError: a folder that is not there, a cdk8s.yaml that can't be read, nothing that says how the app is run,
+            or two apps that would be published to one folder.
+
     """
-    return tuple(
-        _app(workspace, _normal(directory), command, output=output, install=install, path=path)
-        for directory in directories
-    )
+    folders = sorted({folder for given in directories for folder in _folders(workspace, _normal(given), command)})
+    found = tuple(_app(workspace, folder, command, output=output, install=install, path=path) for folder in folders)
+    _refuse_shared_paths(found)
+    return found
+
+
+def _folders(workspace: Path, directory: str, command: str) -> list[str]:
+    if not set(directory) & set("*?["):
+        return [directory]
+    found = [
+        folder.relative_to(workspace).as_posix()
+        for folder in workspace.glob(directory)
+        if (folder / CONFIG_FILE).is_file() or (command and folder.is_dir())
+    ]
+    if not found:
+        raise InputError(
+            f"No folder that matches {directory} holds a {CONFIG_FILE}.",
+            evidence=_candidates(workspace),
+            hint="Set the input `working-directory` to the folders of the apps, for example `apps/*`.",
+        )
+    return [folder for folder in found if "node_modules" not in folder.split("/")]
+
+
+def _refuse_shared_paths(found: tuple[App, ...]) -> None:
+    for app in found:
+        for other in found:
+            inside = f"{other.path}/".startswith(f"{app.path}/") or not app.path
+            if app is not other and inside:
+                raise InputError(
+                    f"The apps in {app.directory or '.'} and {other.directory or '.'} would be published to "
+                    f"{app.path or '.'} and {other.path or '.'}, one of which holds the other.",
+                    hint="Give every app a folder of its own: `{app}` in the input `path` stands for the name of the "
+                    "app's folder and `{directory}` for the whole of it, for example `clusters/prod/{app}`.",
+                )
 
 
 def _normal(directory: str) -> str:
@@ -172,12 +207,13 @@ def _app(  # noqa: PLR0913 - the inputs that say how an app is run
             "it to cdk8s.yaml as `app: python main.py`. If the app is in another folder, set `working-directory`.",
         )
     ecosystem, steps = _install(workspace, directory, _text(config, "language"), install)
+    name = directory.rpartition("/")[2] or workspace.name
     return App(
-        name=directory.rpartition("/")[2] or workspace.name,
+        name=name,
         directory=directory,
         language=_text(config, "language") or ecosystem,
         command=command,
-        path=path,
+        path=path.replace("{app}", name).replace("{directory}", directory or name),
         output=output or _text(config, "output") or None,
         install=steps,
         config=config,

@@ -130,6 +130,12 @@ def run(command: Command, *, on_line: Callable[[str], None]) -> Completed:
     return Completed(process.returncode, excerpt.lines(), timed_out=not has_ended)
 
 
+def end_all() -> None:
+    """Kill the programs that run now, in whatever thread; each `run` returns with the end of its program."""
+    for group in tuple(_running):
+        _signal_group(group, signal.SIGKILL)
+
+
 def is_foreign_code_running() -> bool:
     """Whether any program of `run` is alive: no process with a credential may be started beside it."""
     return bool(_running)

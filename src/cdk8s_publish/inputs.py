@@ -86,6 +86,7 @@ class Inputs:
     install: str
     output: str
     timeout: int
+    cache_dir: str
     repository: str
     token: Secret
     ssh_key: Secret
@@ -126,7 +127,8 @@ INPUTS: tuple[InputSpec, ...] = (
         Kind.FOLDER,
         Section.TARGET,
         "Folder on the target branch that receives the rendered manifests (`spec.path` of the Flux Kustomization). "
-        "Only this folder is replaced; everything beside it stays. Use `.` for the root of the branch.",
+        "Only this folder is replaced; everything beside it stays. Use `.` for the root of the branch. With several "
+        "apps `{app}` stands for the name of an app's folder and `{directory}` for the whole of it.",
         default="dist",
     ),
     InputSpec(
@@ -139,7 +141,8 @@ INPUTS: tuple[InputSpec, ...] = (
         "working-directory",
         Kind.LIST,
         Section.APP,
-        "Folder of your repository that holds the cdk8s app (where `cdk8s.yaml` is).",
+        "Folder of your repository that holds the cdk8s app (where `cdk8s.yaml` is). Several folders, one on a line, "
+        "and patterns such as `apps/*` render several apps into one commit; `path` then needs `{app}` in it.",
         default=".",
     ),
     InputSpec(
@@ -163,6 +166,13 @@ INPUTS: tuple[InputSpec, ...] = (
         Section.APP,
         "How long the installation and the app may take, each: a number of seconds, or `90s`, `10m`, `1h`.",
         default="10m",
+    ),
+    InputSpec(
+        "cache-dir",
+        Kind.TEXT,
+        Section.APP,
+        "Folder that keeps what package managers and runtimes download, relative to the checkout or absolute; let your "
+        "CI product cache it. Default: `cdk8s-publish` in the user's cache folder.",
     ),
     InputSpec(
         "repository",

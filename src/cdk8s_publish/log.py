@@ -95,6 +95,18 @@ class Console:
             if closing:
                 self.line(closing)
 
+    def replay(self, title: str, seconds: float, lines: Iterable[str]) -> None:
+        """Print what a stage that ran beside others has written, as one group."""
+        with self._lock:
+            self.stages.append(Stage(title, seconds))
+            self.line(self._dialect.open_group(f"{title} ({seconds:.1f} s)"))
+            with self.foreign():
+                for line in lines:
+                    self.line(line)
+            closing = self._dialect.close_group()
+            if closing:
+                self.line(closing)
+
     @contextmanager
     def foreign(self) -> Iterator[None]:
         """Keep what is printed inside from speaking to the CI product."""

@@ -14,9 +14,9 @@ from cdk8s_publish import apps, check, commands, publish, synth
 from cdk8s_publish.errors import CheckError, InputError
 from cdk8s_publish.manifests import delta
 from cdk8s_publish.model import Action, CIContext, Folder, Level, Publication, Relation, Remote, Secret
+from cdk8s_publish.render import render
 from cdk8s_publish.repository import Checkout, Repository, split_credential
 from cdk8s_publish.signing import SigningKey, armored, sign
-from cdk8s_publish.snapshot import snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -273,6 +273,13 @@ def _foreign_user(root: Path) -> tuple[int, int] | None:
     return owner
 
 
+def _cache_folder(inputs: Inputs, world: World, root: Path) -> Path | None:
+    if inputs.cache_dir:
+        return root / Path(inputs.cache_dir).expanduser()
+    home = world.environ.get("XDG_CACHE_HOME") or world.environ.get("HOME", "") + "/.cache"
+    return Path(home, "cdk8s-publish") if home.startswith("/") else None
+
+
 def _render(inputs: Inputs, world: World, root: Path, found: tuple[apps.App, ...]) -> tuple[RenderedManifests, ...]:
     secrets = [secret.reveal() for secret in inputs.secrets]
     owner = _foreign_user(root)
@@ -283,15 +290,8 @@ def _render(inputs: Inputs, world: World, root: Path, found: tuple[apps.App, ...
         environ=commands.scrub(world.environ, secrets, world.product.denied),
         workspace=root,
         timeout_s=inputs.timeout,
+        cache=_cache_folder(inputs, world, root),
         uid=uid,
         gid=gid,
     )
-    with world.console.stage("Copy the checkout"):
-        source = snapshot(root, world.private / "source", owner)
-    rendered = []
-    for number, app in enumerate(found):
-        folder = world.private / f"app-{number}"
-        folder.mkdir()
-        with world.console.stage(f"Synth {app.name}"), world.console.foreign():
-            rendered.append(synth.synthesize(app, source, folder, options, world.console.line))
-    return tuple(rendered)
+    return render(found, world.private, options, world.console)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import os
 import shlex
 import shutil
@@ -30,8 +29,6 @@ if TYPE_CHECKING:
 
     from cdk8s_publish.apps import App, Step
 
-log = logging.getLogger(__name__)
-
 PRELOAD = Path(__file__).with_name("preload.cjs")
 COMMAND_NOT_FOUND = 127
 COMMAND_NOT_EXECUTABLE = 126
@@ -43,51 +40,127 @@ class SynthOptions:
 
     `environ` is scrubbed already. `workspace` is the checkout that `source` is a copy of: variables that point into
     it point into the copy for the app. `cache` is a folder that survives the run (downloads of package managers, the
-    jsii package cache). `uid` and `gid` are set where we are root and the app must not be.
+    jsii package cache), `home` the home folder that installers and apps share. `uid` and `gid` are set where we are
+    root and the app must not be.
     """
 
     environ: Mapping[str, str] = field(repr=False)
     workspace: Path
     timeout_s: float
     cache: Path | None = None
+    home: Path | None = None
     uid: int | None = None
     gid: int | None = None
+
+
+def install(step: Step, source: Path, private: Path, options: SynthOptions, on_line: Callable[[str], None]) -> None:
+    """Run one installation step in the copy of the checkout, unless what it makes is there and agrees with the lock.
+
+    Raises:
+        SynthError: the step failed or took too long; names the command and shows the package manager's own words.
+
+    """
+    place = _Place(step.directory, source, private, options, on_line)
+    if step.replaces and _agrees(place.folder, step):
+        on_line(f"{step.replaces[0]} in the checkout agrees with the lock file and is used")
+        return
+    for name in step.replaces:
+        shutil.rmtree(place.folder / name, ignore_errors=True)
+    done = place.run(step.command, place.environ())
+    if done.timed_out or done.returncode != 0:
+        raise _install_failure(step, done, options.timeout_s)
 
 
 def synthesize(
     app: App, source: Path, private: Path, options: SynthOptions, on_line: Callable[[str], None]
 ) -> RenderedManifests:
-    """Install what the app needs, run it, and return what it wrote.
+    """Run an app and return what it wrote.
 
     `source` is the private copy of the checkout, `private` a folder of this app's own; the rendered files lie below
-    one of them, so both must live as long as the result is used. `on_line` gets what the programs print. Raises
-    SynthError when installer or app fail, take too long, or when the app wrote somewhere else.
+    one of them, so both must live as long as the result is used. `on_line` gets what the program prints.
+
+    Raises:
+        SynthError: the app failed, took too long, or wrote somewhere else.
+
     """
-    return _Synth(app, source, private, options, on_line).manifests()
+    return _Synth(app, _Place(app.directory, source, private, options, on_line)).manifests()
+
+
+class _Place:
+    """Where a command of one app runs: its folder in the copy of the checkout, and private folders to write to."""
+
+    def __init__(
+        self, directory: str, source: Path, private: Path, options: SynthOptions, on_line: Callable[[str], None]
+    ) -> None:
+        self.source, self.private, self._options, self._on_line = source, private, options, on_line
+        self.timeout_s = options.timeout_s
+        self.folder = source / directory
+        self.home, self.tmp = options.home or private / "home", private / "tmp"
+        for folder in (private, self.home, self.tmp):
+            self.make(folder)
+
+    def make(self, folder: Path) -> Path:
+        """Make a folder that belongs to whoever runs the app."""
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self._options.uid is not None:
+            os.chown(folder, self._options.uid, -1 if self._options.gid is None else self._options.gid)
+        return folder
+
+    def run(self, command: str, environ: Mapping[str, str]) -> Completed:
+        options = self._options
+        argv = ("sh", "-c", command)
+        return run(
+            Command(argv, self.folder, environ, options.timeout_s, options.uid, options.gid), on_line=self._on_line
+        )
+
+    def environ(self) -> dict[str, str]:
+        """Return the environment of the installer: the user's own variables win, but for the private folders."""
+        copied = {
+            name: _moved(value, os.fspath(self._options.workspace), os.fspath(self.source))
+            for name, value in self._options.environ.items()
+        }
+        path = os.pathsep.join(
+            [
+                *(str(folder / ".venv" / "bin") for folder in self._upwards()),
+                *(str(folder / "node_modules" / ".bin") for folder in self._upwards()),
+                copied.get("PATH", os.defpath),
+            ]
+        )
+        return {
+            **_caches(self._options.cache or self.home / ".cache"),
+            **copied,
+            "HOME": str(self.home),
+            "TMPDIR": str(self.tmp),
+            "PATH": path,
+            "PIPENV_VENV_IN_PROJECT": "1",
+            "POETRY_VIRTUALENVS_IN_PROJECT": "true",
+            "GIT_OPTIONAL_LOCKS": "0",
+            # A linked dependency folder is the user's: importing from it must not write into it.
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+
+    def _upwards(self) -> Iterator[Path]:
+        """Yield the app's folder and those above it, up to the root of the copy."""
+        yield self.folder
+        if self.folder != self.source:
+            for folder in self.folder.parents:
+                yield folder
+                if folder == self.source:
+                    return
 
 
 class _Synth:
-    def __init__(
-        self, app: App, source: Path, private: Path, options: SynthOptions, on_line: Callable[[str], None]
-    ) -> None:
-        self.app, self.source, self.options, self.on_line = app, source, options, on_line
-        self.folder = source / app.directory
-        self.out, self.kept = private / "out", private / "kept"
+    def __init__(self, app: App, place: _Place) -> None:
+        self.app, self.place, self.folder, self.source = app, place, place.folder, place.source
+        self.out, self.kept = place.make(place.private / "out"), place.make(place.private / "kept")
         self.own_output = self._own_output()
-        self.home, self.tmp = private / "home", private / "tmp"
-        for folder in (private, self.out, self.kept, self.home, self.tmp):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if options.uid is not None:
-                os.chown(folder, options.uid, -1 if options.gid is None else options.gid)
 
     def manifests(self) -> RenderedManifests:
-        for step in self.app.install:
-            self._install(step)
         if self.own_output:
             # The cdk8s CLI does the same: what an earlier synth left there was not rendered by this one.
             shutil.rmtree(self.own_output, ignore_errors=True)
         before = self._now()
-        done = self._run(self.app.command, self.folder, self._app_environ())
+        done = self.place.run(self.app.command, self._app_environ())
         if done.timed_out or done.returncode != 0:
             raise self._failure(done)
         output = self._output(before)
@@ -100,71 +173,24 @@ class _Synth:
             refused=refused,
         )
 
-    def _install(self, step: Step) -> None:
-        folder = self.source / step.directory
-        if step.replaces and _agrees(folder, step):
-            log.info("%s: %s in the checkout agrees with the lock file and is used", self.app.name, step.replaces[0])
-            return
-        log.info("%s: installing with %s", self.app.name, step.reason)
-        if step.warning:
-            log.warning("%s", step.warning)
-        for name in step.replaces:
-            shutil.rmtree(folder / name, ignore_errors=True)
-        done = self._run(step.command, folder, self._environ())
-        if done.timed_out or done.returncode != 0:
-            raise _install_failure(self.app, step, done, self.options.timeout_s)
-
-    def _run(self, command: str, folder: Path, environ: Mapping[str, str]) -> Completed:
-        options = self.options
-        argv = ("sh", "-c", command)
-        return run(Command(argv, folder, environ, options.timeout_s, options.uid, options.gid), on_line=self.on_line)
-
-    def _environ(self) -> dict[str, str]:
-        """Return the environment of the installer: the user's own variables win, but for the private folders."""
-        copied = {
-            name: _moved(value, os.fspath(self.options.workspace), os.fspath(self.source))
-            for name, value in self.options.environ.items()
-        }
-        path = os.pathsep.join(
-            [
-                *(str(folder / ".venv" / "bin") for folder in self._upwards()),
-                *(str(folder / "node_modules" / ".bin") for folder in self._upwards()),
-                copied.get("PATH", os.defpath),
-            ]
-        )
-        return {
-            **_caches(self.options.cache or self.home / ".cache"),
-            **copied,
-            "HOME": str(self.home),
-            "TMPDIR": str(self.tmp),
-            "PATH": path,
-            "PIPENV_VENV_IN_PROJECT": "1",
-            "POETRY_VIRTUALENVS_IN_PROJECT": "true",
-            "GIT_OPTIONAL_LOCKS": "0",
-            # A linked dependency folder is the user's: importing from it must not write into it.
-            "PYTHONDONTWRITEBYTECODE": "1",
-        }
-
     def _app_environ(self) -> dict[str, str]:
-        environ = self._environ()
+        environ = self.place.environ()
         watched = [self.out, *([self.own_output] if self.own_output else [])]
         return environ | {
             "CDK8S_OUTDIR": str(self.out),
             "CDK8S_RECORD_CONSTRUCT_METADATA": "false",
-            "NODE_OPTIONS": f'{environ.get("NODE_OPTIONS", "")} --require "{PRELOAD}"'.strip(),
+            "NODE_OPTIONS": f'{environ.get("NODE_OPTIONS", "")} --require "{self._preload()}"'.strip(),
             "OVERWRITTEN_KEEP": str(self.kept),
             "OVERWRITTEN_WATCH": os.pathsep.join(map(str, watched)),
             "PYTHONUNBUFFERED": "1",
         }
 
-    def _upwards(self) -> Iterator[Path]:
-        """Yield the app's folder and those above it, up to the root of the copy."""
-        yield self.folder
-        if self.folder != self.source:
-            for folder in self.folder.parents:
-                yield folder
-                if folder == self.source:
-                    return
+    def _preload(self) -> Path:
+        """Return a copy of the preload that the app's user can read: the package may be installed where it can't."""
+        copy = self.kept.with_suffix(".cjs")
+        shutil.copyfile(PRELOAD, copy)
+        copy.chmod(0o644)
+        return copy
 
     def _own_output(self) -> Path | None:
         """Return the folder of the app's own, when that is one which can be emptied: in the copy, below the app."""
@@ -192,7 +218,7 @@ class _Synth:
 
     def _now(self) -> int:
         """Return the file system's own time: it may lag a little behind the clock."""
-        marker = self.tmp / ".now"
+        marker = self.place.tmp / ".now"
         marker.touch()
         try:
             return marker.stat().st_mtime_ns
@@ -203,7 +229,7 @@ class _Synth:
         name, evidence = self.app.name, "\n".join(done.excerpt)
         if done.timed_out:
             return SynthError(
-                f"The app {name} did not finish within {self.options.timeout_s:g} seconds and was ended.",
+                f"The app {name} did not finish within {self.place.timeout_s:g} seconds and was ended.",
                 evidence=evidence,
                 hint="The known cause: dependencies between charts (addDependency) are resolved by cdk8s in "
                 "exponential time. Depend on one object per chart, or fewer. Else raise the input `timeout`.",
@@ -231,7 +257,7 @@ class _Synth:
         return "The lines above are the last ones that the app printed; run the same command in the app's folder."
 
 
-def _install_failure(app: App, step: Step, done: Completed, timeout_s: float) -> SynthError:
+def _install_failure(step: Step, done: Completed, timeout_s: float) -> SynthError:
     where = step.directory or "the root of the checkout"
     how = (
         f"did not finish within {timeout_s:g} seconds" if done.timed_out else f"failed with exit code {done.returncode}"
@@ -243,7 +269,7 @@ def _install_failure(app: App, step: Step, done: Completed, timeout_s: float) ->
             "to a command that works, or to `none` when the dependencies are there already."
         )
     return SynthError(
-        f"Installing the dependencies of {app.name} {how}: {step.command} (in {where})",
+        f"Installing dependencies in {where} {how}: {step.command}",
         evidence="\n".join(done.excerpt),
         hint=hint,
     )

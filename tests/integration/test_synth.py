@@ -13,7 +13,7 @@ from cdk8s_publish import commands
 from cdk8s_publish.apps import find_apps
 from cdk8s_publish.errors import SynthError
 from cdk8s_publish.snapshot import snapshot
-from cdk8s_publish.synth import SynthOptions, collect, synthesize
+from cdk8s_publish.synth import SynthOptions, collect, install, synthesize
 from support import snapshots
 
 if TYPE_CHECKING:
@@ -50,16 +50,18 @@ def workspace(tmp_path: Path) -> Path:
 
 
 def render(
-    workspace: Path, app: str = "", *, output: str = "", install: str = "none", timeout_s: float = 60
+    workspace: Path, app: str = "", *, output: str = "", installs: str = "none", timeout_s: float = 60
 ) -> tuple[RenderedManifests, list[str]]:
     lines: list[str] = []
-    (found,) = find_apps(workspace, ("",), command=app, output=output, install=install, path="dist")
+    (found,) = find_apps(workspace, ("",), command=app, output=output, install=installs, path="dist")
     base = workspace.parent / "run"
     shutil.rmtree(base, ignore_errors=True)
     base.mkdir(mode=0o700)
     source = snapshot(workspace, base / "source")
     environ = commands.scrub(os.environ, [])
     options = SynthOptions(environ, workspace, timeout_s, cache=workspace.parent / "cache")
+    for step in found.install:
+        install(step, source, base / "app", options, lines.append)
     rendered = synthesize(found, source, base / "app", options, lines.append)
     return rendered, lines
 
@@ -114,7 +116,7 @@ def test_synth__renders_an_example_as_the_cdk8s_cli_does(tmp_path: Path, languag
     ignored = shutil.ignore_patterns("node_modules", ".venv", "dist", "__pycache__")
     shutil.copytree(example, workspace, ignore=ignored)
     before = snapshots.snapshot(workspace)
-    rendered, _ = render(workspace, install="auto", timeout_s=600)
+    rendered, _ = render(workspace, installs="auto", timeout_s=600)
     assert {file.path: file.read() for file in rendered.files} == {
         path.name: path.read_bytes() for path in golden.iterdir()
     }
@@ -232,7 +234,7 @@ def test_synth__leads_variables_that_point_into_the_checkout_into_the_copy(
 
 def test_install__runs_a_command_of_the_user_before_the_app(workspace: Path) -> None:
     app = 'cp made "$CDK8S_OUTDIR/a.yaml"'
-    rendered, _ = render(workspace, app, install="echo 'a: 1' > made")
+    rendered, _ = render(workspace, app, installs="echo 'a: 1' > made")
     assert texts(rendered) == {"a.yaml": "a: 1\n"}
     assert not (workspace / "made").exists()
 
@@ -242,9 +244,9 @@ def test_install__fails_in_the_words_of_the_package_manager(workspace: Path) -> 
     (workspace / "package.json").write_text('{"name": "a", "dependencies": {"cdk8s": "2.70.106"}}')
     (workspace / "package-lock.json").write_text('{"name": "a", "lockfileVersion": 3, "packages": {"": {}}}')
     with pytest.raises(
-        SynthError, match="Installing the dependencies of workspace failed with exit code 1: npm ci"
+        SynthError, match="Installing dependencies in the root of the checkout failed with exit code 1: npm ci"
     ) as error:
-        render(workspace, "true", install="auto")
+        render(workspace, "true", installs="auto")
     assert "package.json and package-lock.json" in error.value.evidence
 
 
@@ -257,8 +259,8 @@ def test_install__uses_node_modules_that_agree_with_the_lock(workspace: Path) ->
     lock = '{"name": "a", "lockfileVersion": 3, "packages": {"node_modules/left-alone": {"version": "1.0.0"}}}'
     (workspace / "package-lock.json").write_text(lock)
     (modules / ".package-lock.json").write_text(lock)
-    _, lines = render(workspace, "node -e \"require('left-alone'); console.log('found')\"", install="auto")
-    assert lines == ["found"]
+    _, lines = render(workspace, "node -e \"require('left-alone'); console.log('found')\"", installs="auto")
+    assert lines == ["node_modules in the checkout agrees with the lock file and is used", "found"]
 
 
 def test_collect__ids_are_those_of_git(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ LAYERS = (
     ("inputs", "plan", "check", "diff", "report", "refusals"),
     ("commands", "log", "private", "snapshot", "throttle"),
     ("repository", "signing", "synth", "apps", "imports", "ci.*", "flux.*"),
-    ("publish",),
+    ("publish", "render"),
     ("pipeline",),
     ("cli",),
 )

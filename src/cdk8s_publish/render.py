@@ -1,0 +1,184 @@
+"""Render all apps of a checkout: install once, run side by side, and say who failed."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from cdk8s_publish import commands, synth
+from cdk8s_publish.errors import PublishError, SynthError
+from cdk8s_publish.snapshot import snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from concurrent.futures import Future
+
+    from cdk8s_publish.apps import App
+    from cdk8s_publish.log import Console
+    from cdk8s_publish.model import RenderedManifests
+    from cdk8s_publish.synth import SynthOptions
+
+_log = logging.getLogger(__name__)
+
+MEMORY_PER_APP_BYTES = 512 << 20
+"""What an app needs with the cdk8s CLI and ts-node (353 MB were seen), and room for its installer."""
+
+PROBE_TIMEOUT_S = 10
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Task(Generic[T_co]):
+    """Something to run whose output belongs together; `work` is handed where its lines go."""
+
+    title: str
+    work: Callable[[Callable[[str], None]], T_co]
+
+
+def render(
+    apps: Sequence[App], private: Path, options: SynthOptions, console: Console
+) -> tuple[RenderedManifests, ...]:
+    """Copy the checkout into `private`, install what the apps need and run them; results are in the order of `apps`.
+
+    Raises:
+        SynthError: names every app that failed; what the others rendered is in the log by then.
+
+    """
+    owner = None if options.uid is None else (options.uid, -1 if options.gid is None else options.gid)
+    with console.stage("Copy the checkout"):
+        source = snapshot(options.workspace, private / "source", owner)
+    options = replace(options, home=private / "home", cache=_usable_cache(options))
+    failed = _install(apps, source, private, options, console)
+    tasks = [
+        _Task(f"Synth {app.name}", partial(synth.synthesize, app, source, private / f"app-{number}", options))
+        for number, app in enumerate(apps)
+        if not failed[number]
+    ]
+    done = iter(_run_all(tasks, console))
+    return _all_or_error(apps, [error or next(done) for error in failed])
+
+
+def _usable_cache(options: SynthOptions) -> Path | None:
+    """Return the folder for downloads when whoever runs the apps can write to it, else None: each run has its own."""
+    folder = options.cache
+    if folder is None:
+        return None
+    try:
+        if not folder.is_dir():
+            folder.mkdir(parents=True)
+            if options.uid is not None:
+                os.chown(folder, options.uid, -1 if options.gid is None else options.gid, follow_symlinks=False)
+    except OSError as error:
+        _log.info("No cache: %s", error)
+        return None
+    probe = ("sh", "-c", 'cd "$0" && test -w . && test -x .', str(folder))
+    done = commands.run(
+        commands.Command(probe, Path("/"), {}, PROBE_TIMEOUT_S, options.uid, options.gid), on_line=_log.debug
+    )
+    return folder if done.returncode == 0 else None
+
+
+def _install(
+    apps: Sequence[App], source: Path, private: Path, options: SynthOptions, console: Console
+) -> list[PublishError | None]:
+    """Run every installation step once, also where several apps share it; return the failure for each app."""
+    steps = tuple(dict.fromkeys(step for app in apps for step in app.install))
+    for step in steps:
+        _log.info("Install with %s", step.reason)
+        if step.warning:
+            _log.warning("%s", step.warning)
+    tasks = [
+        _Task(
+            f"Install in {step.directory or 'the root of the checkout'}",
+            partial(synth.install, step, source, private / f"install-{number}", options),
+        )
+        for number, step in enumerate(steps)
+    ]
+    outcomes = dict(zip(steps, _run_all(tasks, console), strict=True))
+    return [next((error for step in app.install if (error := outcomes[step])), None) for app in apps]
+
+
+def _all_or_error(
+    apps: Sequence[App], outcomes: Sequence[RenderedManifests | PublishError]
+) -> tuple[RenderedManifests, ...]:
+    rendered = [outcome for outcome in outcomes if not isinstance(outcome, PublishError)]
+    errors = [(app, outcome) for app, outcome in zip(apps, outcomes, strict=True) if isinstance(outcome, PublishError)]
+    if len(apps) > 1:
+        for item in rendered:
+            _log.info("%s: %d files for %s", item.app, len(item.files), item.path or ".")
+    if len(errors) == 1:
+        raise errors[0][1]
+    if errors:
+        raise SynthError(
+            f"{len(errors)} of {len(apps)} apps failed: {', '.join(app.name for app, _ in errors)}.",
+            evidence="\n\n".join(f"{error}\n{error.evidence}" for _, error in errors),
+            hint=errors[0][1].hint,
+        )
+    return tuple(rendered)
+
+
+def _run_all(tasks: Sequence[_Task[T]], console: Console) -> list[T | PublishError]:
+    """Run tasks side by side and return for each what it returned or the error that it raised on purpose."""
+    if not tasks:
+        return []
+    if len(tasks) == 1:
+        with console.stage(tasks[0].title), console.foreign():
+            return [_outcome(tasks[0], console.line)]
+    with ThreadPoolExecutor(_workers(len(tasks)), thread_name_prefix="app") as pool:
+        running = [pool.submit(_buffered, task, console) for task in tasks]
+        try:
+            return [future.result() for future in running]
+        except BaseException:
+            _end(running)
+            raise
+
+
+def _end(running: Sequence[Future[Any]]) -> None:
+    """End what runs in other threads after an interrupt: they would go on until their own time is up."""
+    for future in running:
+        future.cancel()
+    while wait(running, timeout=0.1).not_done:
+        commands.end_all()
+
+
+def _buffered(task: _Task[T], console: Console) -> T | PublishError:
+    """Run a task and print its lines together when it has ended."""
+    lines: list[str] = []
+    start = time.monotonic()
+    outcome = _outcome(task, lines.append)
+    console.replay(task.title, time.monotonic() - start, lines)
+    return outcome
+
+
+def _outcome(task: _Task[T], on_line: Callable[[str], None]) -> T | PublishError:
+    try:
+        return task.work(on_line)
+    except PublishError as error:
+        return error
+
+
+def _workers(tasks: int) -> int:
+    """Return how many apps run side by side: one for each core, as long as there is memory for them."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(tasks, cores, _available_bytes() // MEMORY_PER_APP_BYTES))
+
+
+def _available_bytes() -> int:
+    """Return the memory that can be had: the machine's, or what the container (cgroup v2) is limited to."""
+    found = [1 << 40]
+    with contextlib.suppress(OSError, ValueError):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        found.append(next(int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable:")))
+    with contextlib.suppress(OSError, ValueError):  # `max` where there is no limit
+        group = Path("/sys/fs/cgroup")
+        found.append(int((group / "memory.max").read_text()) - int((group / "memory.current").read_text()))
+    return min(found)

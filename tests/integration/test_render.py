@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import io
+import os
+import signal
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cdk8s_publish import apps, commands, render
+from cdk8s_publish.apps import Manager, find_apps
+from cdk8s_publish.ci.shell import Shell
+from cdk8s_publish.errors import InputError, SynthError
+from cdk8s_publish.log import Console, logging_to
+from cdk8s_publish.synth import SynthOptions
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cdk8s_publish.model import RenderedManifests
+
+
+class Monorepo:
+    """A checkout with several apps, and what a run printed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.workspace = folder / "workspace"
+        self.private = folder / "private"
+        self.workspace.mkdir()
+        self.private.mkdir(mode=0o700)
+        self.screen = io.StringIO()
+
+    def add(self, directory: str, command: str) -> None:
+        folder = self.workspace / directory
+        folder.mkdir(parents=True)
+        (folder / "cdk8s.yaml").write_text(f"app: |\n  {command}\n")
+
+    def render(self, *directories: str, path: str = "{app}", install: str = "none") -> tuple[RenderedManifests, ...]:
+        found = find_apps(self.workspace, directories, command="", output="", install=install, path=path)
+        options = SynthOptions(commands.scrub(os.environ, []), self.workspace, timeout_s=30)
+        console = Console(self.screen, Shell())
+        with logging_to(console, is_verbose=False):
+            return render.render(found, self.private, options, console)
+
+    @property
+    def printed(self) -> list[str]:
+        return self.screen.getvalue().splitlines()
+
+
+@pytest.fixture
+def monorepo(tmp_path: Path) -> Monorepo:
+    return Monorepo(tmp_path)
+
+
+def write(name: str) -> str:
+    return f"echo 'a: {name}' > $CDK8S_OUTDIR/{name}.yaml"
+
+
+def test_render__renders_every_app_that_a_pattern_matches(monorepo: Monorepo) -> None:
+    for name in ("b", "a", "c"):
+        monorepo.add(f"apps/{name}", write(name))
+    (monorepo.workspace / "apps" / "no-app").mkdir()
+    rendered = monorepo.render("apps/*", path="clusters/prod/{app}")
+    assert [(item.app, item.path) for item in rendered] == [(name, f"clusters/prod/{name}") for name in "abc"]
+    assert [item.files[0].read() for item in rendered] == [f"a: {name}\n".encode() for name in "abc"]
+
+
+def test_render__groups_what_apps_print_that_run_side_by_side(
+    monorepo: Monorepo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(render, "_workers", lambda tasks: tasks)
+    # Each waits for the other one: this ends only when both run at the same time.
+    root = monorepo.private.parent
+    os.mkfifo(root / "left")
+    os.mkfifo(root / "right")
+    monorepo.add("a", f"echo a 1; cat {root}/left; echo a 2; echo > {root}/right; echo a 3")
+    monorepo.add("b", f"echo b 1; echo > {root}/left; echo b 2; cat {root}/right; echo b 3")
+    monorepo.render("a", "b")
+    lines = [line for line in monorepo.printed if line.startswith(("a ", "b "))]
+    assert lines in ([f"{a} {n}" for a in first for n in "123"] for first in ("ab", "ba"))
+
+
+def test_render__installs_once_what_apps_share(monorepo: Monorepo, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a", "b"):
+        monorepo.add(f"apps/{name}", "cp ../../.venv/count $CDK8S_OUTDIR/count.yaml")
+    (monorepo.workspace / "requirements.txt").write_text("")
+    pip = Manager("pip", ("requirements.txt",), "mkdir -p .venv && echo once >> .venv/count", (".venv",))
+    monkeypatch.setattr(apps, "MANAGERS", {"python": (pip,)})
+    rendered = monorepo.render("apps/*", install="auto")
+    assert [item.files[0].read() for item in rendered] == [b"once\n", b"once\n"]
+
+
+def test_render__names_the_app_that_failed_and_reports_the_others(monorepo: Monorepo) -> None:
+    monorepo.add("good", write("good"))
+    monorepo.add("bad", "echo no good; exit 3")
+    with pytest.raises(SynthError, match="The app bad failed with exit code 3") as error:
+        monorepo.render("good", "bad")
+    assert error.value.evidence == "no good"
+    assert "good: 1 files for good" in monorepo.printed
+
+
+def test_render__names_all_apps_that_failed(monorepo: Monorepo) -> None:
+    monorepo.add("one", "echo first; exit 1")
+    monorepo.add("two", "echo second; exit 2")
+    monorepo.add("three", write("three"))
+    with pytest.raises(SynthError, match=r"2 of 3 apps failed: one, two\.") as error:
+        monorepo.render("one", "two", "three")
+    assert "first" in error.value.evidence
+    assert "second" in error.value.evidence
+
+
+def test_render__does_not_run_an_app_whose_installation_failed(monorepo: Monorepo) -> None:
+    monorepo.add("one", f"echo ran; {write('one')}")
+    with pytest.raises(SynthError, match="Installing dependencies in one failed with exit code 5"):
+        monorepo.render("one", install="exit 5")
+    assert "ran" not in monorepo.printed
+
+
+def test_render__ends_all_apps_when_it_is_interrupted(monorepo: Monorepo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(render, "_workers", lambda tasks: tasks)
+    root = monorepo.private.parent
+    for name in ("a", "b"):
+        os.mkfifo(root / name)
+        monorepo.add(name, f"echo > {root}/{name}; exec sleep 60")
+    monorepo.add("c", "true")
+
+    def interrupt() -> None:
+        for name in ("a", "b"):
+            (root / name).read_text()
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt).start()
+    start = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        monorepo.render("a", "b")
+    assert time.monotonic() - start < 20
+    assert not commands.is_foreign_code_running()
+
+
+@pytest.mark.parametrize(
+    ("directories", "path", "message"),
+    [
+        (("apps/*",), "dist", "would be published to dist and dist"),
+        (("apps/a", "apps/b"), "", "one of which holds the other"),
+        (("apps/*", "other/a"), "{app}", "would be published to a and a"),
+        (("none/*",), "{app}", r"No folder that matches none/\* holds a cdk8s.yaml"),
+        (("none",), "{app}", "There is no folder none in the checkout"),
+    ],
+)
+def test_find_apps__refuses(monorepo: Monorepo, directories: tuple[str, ...], path: str, message: str) -> None:
+    for directory in ("apps/a", "apps/b", "other/a"):
+        monorepo.add(directory, "true")
+    with pytest.raises(InputError, match=message):
+        monorepo.render(*directories, path=path)
+
+
+def test_workers__are_bounded_by_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(render, "_available_bytes", lambda: 3 * render.MEMORY_PER_APP_BYTES)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
+    assert [render._workers(tasks) for tasks in (1, 2, 20)] == [1, 2, 3]  # noqa: SLF001
+    monkeypatch.setattr(render, "_available_bytes", lambda: 0)
+    assert render._workers(20) == 1  # noqa: SLF001
