@@ -16,6 +16,7 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 from base64 import b64encode
 from collections import deque
@@ -72,8 +73,12 @@ _COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
 _ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
 
-_running: set[int] = set()
-"""Process ids of the programs that `run` has started and not yet ended, over all threads."""
+_running: set[object] = set()
+"""One token for each `run` that is under way, over all threads; from before its program starts."""
+_programs: set[int] = set()
+"""Process ids of the programs that were started and not yet ended."""
+_guard = threading.Lock()
+"""Held while strays are ended, so that no program is taken for one in the moment of its start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +122,10 @@ def run(command: Command, *, on_line: Callable[[str], None]) -> Completed:
 
     # The thread gives up privileges for good and hands that down to the program: no code of ours has to run between
     # fork and exec, which is unsafe in a process with threads.
-    with ThreadPoolExecutor(1, thread_name_prefix="program", initializer=_give_up_privileges) as keeper:
+    with (
+        _no_strays_afterwards(),
+        ThreadPoolExecutor(1, thread_name_prefix="program", initializer=_give_up_privileges) as keeper,
+    ):
         starting = keeper.submit(_start, command)
         try:
             process = starting.result()
@@ -130,9 +138,23 @@ def run(command: Command, *, on_line: Callable[[str], None]) -> Completed:
     return Completed(process.returncode, excerpt.lines(), timed_out=not has_ended)
 
 
+@contextlib.contextmanager
+def _no_strays_afterwards() -> Iterator[None]:
+    token = object()
+    with _guard:
+        _running.add(token)
+    try:
+        yield
+    finally:
+        with _guard:
+            _running.discard(token)
+            if not _running:
+                _end_strays()
+
+
 def end_all() -> None:
     """Kill the programs that run now, in whatever thread; each `run` returns with the end of its program."""
-    for group in tuple(_running):
+    for group in tuple(_programs):
         _signal_group(group, signal.SIGKILL)
 
 
@@ -236,7 +258,7 @@ def _start(command: Command) -> subprocess.Popen[bytes]:
         group=command.gid,
         extra_groups=None if command.uid is None else (),
     )
-    _running.add(process.pid)
+    _programs.add(process.pid)
     return process
 
 
@@ -314,7 +336,7 @@ class _Excerpt:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a program with everything that descends from it; strays of unknown origin when nothing else runs."""
+    """End a program with everything that descends from it."""
     family = [pid for pid, _ in _foreign(process.pid)]
     if process.poll() is None:
         _signal_group(process.pid, signal.SIGTERM)
@@ -326,9 +348,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
     if process.stdout is not None:
         process.stdout.close()
-    _running.discard(process.pid)
-    if not _running:
-        _end_strays()
+    _programs.discard(process.pid)
 
 
 def _end_strays() -> None:

@@ -204,10 +204,9 @@ class _Synth:
             return self.out
         if self.own_output and self.own_output.is_dir():
             return self.own_output
-        elsewhere = _written_since(self.source, before)
+        elsewhere = _written_since(self.folder, before)
         if elsewhere:
-            folder = os.path.relpath(self.source / elsewhere[0], self.folder)
-            named = os.path.dirname(folder) or "."
+            named = os.path.dirname(elsewhere[0]) or "."
             raise SynthError(
                 f"The app {self.app.name} wrote to its own folder {named} instead of the one in CDK8S_OUTDIR.",
                 evidence="\n".join([f"expected below {self.out}", *(f"written: {file}" for file in elsewhere[:10])]),
@@ -217,13 +216,19 @@ class _Synth:
         return self.out
 
     def _now(self) -> int:
-        """Return the file system's own time: it may lag a little behind the clock."""
+        """Return the file system's own time, as nanoseconds, once it is later than that of everything written so far.
+
+        It lags a few milliseconds behind the clock.
+        """
         marker = self.place.tmp / ".now"
         marker.touch()
-        try:
-            return marker.stat().st_mtime_ns
-        finally:
-            marker.unlink()
+        start = now = marker.stat().st_ctime_ns
+        while now == start:
+            time.sleep(0.001)
+            marker.touch()
+            now = marker.stat().st_ctime_ns
+        marker.unlink()
+        return now
 
     def _failure(self, done: Completed) -> SynthError:
         name, evidence = self.app.name, "\n".join(done.excerpt)
@@ -340,17 +345,17 @@ def _overwritten(kept: Path, output: Path) -> tuple[Overwritten, ...]:
     return tuple(sorted(found.values(), key=lambda item: (item.path, item.location)))
 
 
-def _written_since(source: Path, before: int) -> list[str]:
-    """Return the YAML files below `source` that were written after `before`, links not followed."""
-    found, pending = [], [os.fspath(source)]
+def _written_since(folder: Path, before: int) -> list[str]:
+    """Return the YAML files below a folder that were written since, links not followed."""
+    found, pending = [], [os.fspath(folder)]
     while pending:
         with os.scandir(pending.pop()) as entries:
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
                     if entry.name not in {".git", "node_modules", ".venv"}:
                         pending.append(entry.path)
-                elif entry.name.endswith(MANIFEST_SUFFIXES) and entry.stat(follow_symlinks=False).st_mtime_ns >= before:
-                    found.append(os.path.relpath(entry.path, source))
+                elif entry.name.endswith(MANIFEST_SUFFIXES) and entry.stat(follow_symlinks=False).st_ctime_ns >= before:
+                    found.append(os.path.relpath(entry.path, folder))
     return sorted(found)
 
 
