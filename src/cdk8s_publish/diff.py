@@ -47,11 +47,12 @@ def compare(delta: Delta, checked: Checked, old: Mapping[Sha, bytes]) -> Changes
     """
     altered = {file.path for file in delta.changed}
     after = _by_resource(many for path, many in checked.parsed.items() if path in altered)
+    kept = _by_resource(many for path, many in checked.parsed.items() if path not in altered)
     before = _by_resource(checked.before.values())
     mask = _Mask(chain.from_iterable((*before.values(), *after.values())))
     items = [
         _resource_change(before.get(resource, ()), after.get(resource, ()), mask)
-        for resource in before.keys() | after.keys()
+        for resource in (before.keys() - kept.keys()) | after.keys()
         if _bytes(before.get(resource, ())) != _bytes(after.get(resource, ()))
     ]
     items += _file_changes(delta, checked, old, mask)

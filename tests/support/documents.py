@@ -110,7 +110,7 @@ STRICTER: dict[str, tuple[bytes, str]] = {
     "UTF-16": (CONFIG.decode().encode("utf-16"), "line 1: byte 0xff is not UTF-8"),
     "anchor defined twice": (CONFIG + b"a: &x [1]\nb: &x [2]\n", "line 6: found duplicate anchor"),
 }
-"""Files that kustomize reads, wholly or in part, and that we refuse: the API server would, or something would be lost."""
+"""Files that kustomize reads, at least in part, and that we refuse: the API server would, or some would be lost."""
 
 
 def laughs(levels: int) -> bytes:
