@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shlex
 import shutil
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from cdk8s_publish.apps import App, Step
 
 PRELOAD = Path(__file__).with_name("preload.cjs")
+_INVISIBLE = dict.fromkeys((*range(0x200C, 0x2010), *range(0x202A, 0x202F), *range(0x206A, 0x2070), 0xFEFF))
 COMMAND_NOT_FOUND = 127
 COMMAND_NOT_EXECUTABLE = 126
 
@@ -390,7 +392,7 @@ def _walk(root: str, refused: list[Finding]) -> Iterator[tuple[str, str]]:
                         refused.append(_refused(path, _link_reason(root, entry.path)))
                     else:
                         yield path, target
-                elif entry.name.lower() == ".git":
+                elif _is_git_name(entry.name):
                     refused.append(_refused(path, "is named like a git folder, which no tree can hold"))
                 elif entry.is_dir(follow_symlinks=False):
                     pending.append((entry.path, path + "/"))
@@ -398,6 +400,16 @@ def _walk(root: str, refused: list[Finding]) -> Iterator[tuple[str, str]]:
                     refused.append(_refused(path, "is neither a file nor a folder (a pipe, a socket or a device)"))
                 elif path != CONSTRUCT_METADATA_FILE:
                     yield path, entry.path
+
+
+def _is_git_name(name: str) -> bool:
+    """Whether a file system takes the name for `.git`; git refuses to check such a name out anywhere.
+
+    The rules of git's core.protectHFS (invisible characters, upper case) and core.protectNTFS (short name, stream,
+    trailing dots and blanks).
+    """
+    head = re.split(r"[:\\]", name.translate(_INVISIBLE).lower())[0]
+    return head.rstrip(" .") in {".git", "git~1"}
 
 
 def _target(root: str, link: str) -> str | None:

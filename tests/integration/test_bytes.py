@@ -79,7 +79,9 @@ def test_bytes__come_back_from_a_clone(checkout: Checkout, cli: Cli, rendered: T
         assert published == files
 
 
-@pytest.mark.parametrize("refused", [".git/config", "sub/.GIT/x", "git~1/x", "sub/.g\u200cit/x"])
+@pytest.mark.parametrize(
+    "refused", [".git/config", "sub/.GIT/x", "git~1/x", "sub/.g\u200cit/x", ".git. ./x", ".git::$INDEX_ALLOCATION/x"]
+)
 def test_name__that_git_keeps_for_itself_is_refused(checkout: Checkout, cli: Cli, refused: str) -> None:
     checkout.write("cdk8s.yaml", b"language: python\napp: sh render\n")
     script = f'file="$CDK8S_OUTDIR/{refused}"; mkdir -p "${{file%/*}}"; cp rendered/* "$CDK8S_OUTDIR"; echo x >"$file"'
