@@ -184,8 +184,16 @@ def unified(before: str, after: str) -> str:
 
     Carriage returns, other invisible characters and a missing newline at the end are made visible.
     """
-    old, new = _lines(before), _lines(after)
-    return "".join(_hunks(list(_edits(old, new))))
+    if not before or not after:
+        return _one_sided("+" if after else "-", _lines(_visible(after or before)))
+    return "".join(_hunks(list(_edits(_lines(before), _lines(after)))))
+
+
+def _one_sided(tag: str, lines: Sequence[str]) -> str:
+    """Return the diff of what came or went as a whole; a first publish is made of nothing else."""
+    count = len(lines)
+    ranges = f"-0,0 +1,{count}" if tag == "+" else f"-1,{count} +0,0"
+    return f"@@ {ranges} @@\n" + "".join([f"{tag}{line}\n" for line in lines]) if lines else ""
 
 
 def _lines(text: str) -> list[str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 import tempfile
 from contextlib import contextmanager
@@ -11,10 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-_JANITOR = 'trap "" HUP INT TERM; read -r _; chmod -R u+rwX -- "$1" 2>/dev/null; rm -rf -- "$1"'
-"""Waits for the end of its standard input, which comes when this process ends in whatever way, and cleans up."""
+_JANITOR = 'trap "" HUP INT TERM; read -r _; rm -rf -- "$1" 2>/dev/null || { chmod -R u+rwX -- "$1"; rm -rf -- "$1"; }'
+"""Waits for the end of its standard input, which comes when this process ends in whatever way, and cleans up.
+
+Installers leave folders behind that can't be written (Go's module cache), hence the second attempt.
+"""
 
 
 @contextmanager
@@ -26,19 +27,4 @@ def private_folder(parent: str | None = None) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        remove(folder)
         janitor.communicate()
-
-
-def remove(folder: Path) -> None:
-    """Remove a folder whatever is in it; installers leave read-only folders behind (Go's module cache)."""
-
-    def make_writable(function: Callable[[str], object], path: str, _: object) -> None:
-        if os.path.lexists(path):
-            parent = Path(path).parent
-            parent.chmod(0o700)
-            if not Path(path).is_symlink():
-                Path(path).chmod(0o700)
-            function(path)
-
-    shutil.rmtree(folder, onerror=make_writable)

@@ -161,14 +161,18 @@ def _look(target: Target) -> Look:
 def _review(target: Target, seen: Look, rendered: tuple[RenderedManifests, ...]) -> Review:
     held = {folder.path: folder for folder in seen.folders}
     deltas = [delta(item, held[item.path]) for item in rendered]
-    old = target.repository.blobs(sha for one in deltas for sha in one.wanted)
-    policy = check.Policy(allow_empty=target.inputs.allow_empty, allow_secrets=target.inputs.allow_secrets)
-    checked = [check.check(one, policy, old) for one in deltas]
-    findings = [finding for result in checked for finding in result.findings]
-    _refuse(findings)
-    changes = tuple(diff.compare(one, result, old) for one, result in zip(deltas, checked, strict=True))
-    findings += _guard_removals(target, seen, changes)
-    _refuse(findings)
+    stored = (
+        () if seen.plan.action is Action.DIFF else [(one.folder, one.rendered.files) for one in deltas if one.moved]
+    )
+    with target.repository.storing(stored):
+        old = target.repository.blobs(sha for one in deltas for sha in one.wanted)
+        policy = check.Policy(allow_empty=target.inputs.allow_empty, allow_secrets=target.inputs.allow_secrets)
+        checked = [check.check(one, policy, old) for one in deltas]
+        findings = [finding for result in checked for finding in result.findings]
+        _refuse(findings)
+        changes = tuple(diff.compare(one, result, old) for one, result in zip(deltas, checked, strict=True))
+        findings += _guard_removals(target, seen, changes)
+        _refuse(findings)
     return Review(seen.folders, changes, tuple(findings))
 
 
