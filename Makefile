@@ -24,8 +24,8 @@ demo: ## Publish an example to a throw-away repository, step by step
 lint: setup ## Check style, types and the files of the doors
 	@scripts/lint
 
-test: lint ## Run all tests
-	@pytest
+test: lint ## Run all tests except those of the image
+	@pytest -m 'not image'
 
 test-fast: setup ## Run the tests that take no longer than a few seconds each
 	@pytest -m 'not slow'

@@ -38,6 +38,7 @@ CONF
   echo '{}' >"$tools/auth.json"
 }
 
+export IMAGE_SCRIPTS=$root/scripts/image
 export CONTAINERS_CONF=$tools/containers.conf
 export CONTAINERS_STORAGE_CONF=$tools/storage.conf
 export CONTAINERS_REGISTRIES_CONF=$tools/registries.conf

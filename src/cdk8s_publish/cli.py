@@ -185,6 +185,14 @@ class _SecretAction(argparse.Action):
         parser.error(f"{self.dest}: a secret can't stand on a command line; put it into the variable {variable}")
 
 
+class _VersionAction(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        from cdk8s_publish import about  # noqa: PLC0415  # only here: it asks every program for its version
+
+        print(about.text())  # noqa: T201  # what was asked for, as argparse's own version action prints it
+        parser.exit()
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="cdk8s-publish",
@@ -193,7 +201,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=f"cdk8s-publish {__version__}")
+    parser.add_argument("--version", action=_VersionAction, nargs=0, help="show what is running, and with what")
     commands = parser.add_subparsers(dest="command", metavar="command", required=True, parser_class=_Parser)
     for name, summary in (
         ("run", "render and publish (the default command)"),

@@ -23,7 +23,7 @@ LAYERS = (
     ("errors", "model"),
     ("manifests",),
     ("inputs", "plan", "check", "diff", "report", "refusals"),
-    ("commands", "log", "private", "snapshot", "throttle"),
+    ("about", "commands", "log", "private", "snapshot", "throttle"),
     ("repository", "signing", "synth", "apps", "imports", "ci.*", "flux.*"),
     ("publish", "render"),
     ("pipeline",),

@@ -1,0 +1,121 @@
+"""The image as GitLab's docker executor runs it: the template's own script on the standard input of a shell."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from support.checkouts import Checkout, config_map
+from support.containers import Container, image, owners
+from support.git_http import TOKEN, GitHttpServer
+from support.programs import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = [pytest.mark.image, pytest.mark.server]
+
+PROJECT = "/builds/source/origin"
+
+
+def template_job() -> dict[str, Any]:
+    _, jobs = yaml.safe_load_all((ROOT / ".gitlab-ci-template.yml").read_text(encoding="utf-8"))
+    job: dict[str, Any] = jobs[".$[[ inputs.job ]]"]
+    return job
+
+
+@pytest.fixture
+def workspace(checkout: Checkout, http_server: GitHttpServer, tmp_path: Path) -> Checkout:
+    """Return a checkout as the runner makes it: detached, owned by root."""
+    return checkout.ci_checkout(tmp_path / "builds", http_server.url(checkout.origin.path))
+
+
+@pytest.fixture
+def container(workspace: Checkout, tmp_path: Path) -> Container:
+    """Return the container of a job whose entry point is overridden, as the template says."""
+    assert template_job()["image"]["entrypoint"] == [""]
+    tmp = tmp_path / "tmp"
+    tmp.mkdir()
+    tmp.chmod(0o1777)
+    options = ("--interactive", "--entrypoint=")
+    return Container(image(), tmp, f"test-{os.getpid()}-gitlab", options, {str(workspace.path): PROJECT})
+
+
+def environ(checkout: Checkout, server: GitHttpServer, **more: str) -> dict[str, str]:
+    """Return the predefined variables and those that the template sets."""
+    files = {name: value for name, value in template_job()["variables"].items() if name.startswith("PUBLISH_")}
+    return files | {
+        "CI": "true",
+        "GITLAB_CI": "true",
+        "CI_COMMIT_REF_NAME": "main",
+        "CI_COMMIT_SHA": checkout.sha,
+        "CI_DEFAULT_BRANCH": "main",
+        "CI_JOB_TOKEN": TOKEN,
+        "CI_JOB_URL": f"{server.origin}/source/origin/-/jobs/1",
+        "CI_PROJECT_DIR": PROJECT,
+        "CI_PROJECT_PATH": "source/origin",
+        "CI_PROJECT_URL": f"{server.origin}/source/origin",
+        "CI_SERVER_URL": server.origin,
+        "INPUT_TOKEN": TOKEN,
+        "INPUT_INSTALL": "none",
+        "INPUT_COMMIT_MESSAGE": "render {short-sha}",
+        "INPUT_DIFF_FILE": ".cdk8s-publish/changes.diff",
+        **more,
+    }
+
+
+def script() -> str:
+    return "\n".join(("set -e", f"cd {PROJECT}", *template_job()["script"], ""))
+
+
+def dotenv(folder: Path) -> dict[str, str]:
+    lines = (folder / ".cdk8s-publish" / "outputs.env").read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines)
+
+
+def test_job__publishes_and_reports(
+    container: Container, workspace: Checkout, checkout: Checkout, http_server: GitHttpServer
+) -> None:
+    job = container.run(environ(workspace, http_server), "sh", stdin=script()).ok()
+    assert checkout.origin.files("manifests")["dist/web.yaml"] == config_map("web")
+    assert checkout.origin.log("manifests") == [f"render {workspace.sha[:12]}"]
+    outputs = dotenv(workspace.path)
+    assert outputs["PUBLISH_OUTCOME"] == "published"
+    assert outputs["PUBLISH_SOURCE_REVISION"] == workspace.sha
+    assert outputs["PUBLISH_REVISION"] == checkout.origin.tip("manifests")
+    assert "ConfigMap web" in (workspace.path / ".cdk8s-publish" / "summary.md").read_text()
+    assert "+  name: web" in (workspace.path / ".cdk8s-publish" / "changes.diff").read_text()
+    assert "section_start:" in job.text
+    assert {path.name for path in workspace.path.iterdir()} == {".cdk8s-publish", ".git", "cdk8s.yaml", "rendered"}
+    assert set(owners(workspace.path)) == {os.geteuid()}
+    assert list(container.tmp.iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="the workspace has to belong to root")
+def test_app__of_a_workspace_of_root_runs_as_another_user(
+    container: Container, workspace: Checkout, checkout: Checkout, http_server: GitHttpServer
+) -> None:
+    app = 'printf "apiVersion: v1\\nkind: ConfigMap\\nmetadata: {name: user-%s}\\n" "$(id -u)" >"$CDK8S_OUTDIR/me.yaml"'
+    job = container.run(environ(workspace, http_server, INPUT_APP=app), "sh", stdin=script()).ok()
+    assert b"user-1001" in checkout.origin.files("manifests")["dist/me.yaml"]
+    assert "user 1001" in job.text
+
+
+def test_job__in_a_merge_request_only_shows_the_diff(
+    container: Container, workspace: Checkout, checkout: Checkout, http_server: GitHttpServer
+) -> None:
+    variables = environ(workspace, http_server, CI_MERGE_REQUEST_IID="7", CI_MERGE_REQUEST_SOURCE_BRANCH_NAME="topic")
+    container.run(variables, "sh", stdin=script()).ok()
+    assert dotenv(workspace.path)["PUBLISH_OUTCOME"] == "dry-run"
+    assert checkout.origin.tip("manifests") is None
+
+
+def test_job__fails_where_the_program_fails(
+    container: Container, workspace: Checkout, http_server: GitHttpServer
+) -> None:
+    job = container.run(environ(workspace, http_server, INPUT_APP="exit 9"), "sh", stdin=script()).exits(3)
+    assert "ERROR" in job.text
+    assert dotenv(workspace.path) == {"PUBLISH_OUTCOME": "failed"}
