@@ -9,11 +9,12 @@ import argparse
 import os
 import signal
 import sys
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from cdk8s_publish import __version__
-from cdk8s_publish.ci import detect
+from cdk8s_publish.ci import detect, write_file
 from cdk8s_publish.commands import protect_self
 from cdk8s_publish.errors import CheckError, InputError, InterruptedRunError, MachineError, PublishError
 from cdk8s_publish.inputs import INPUTS, PREFIX, Inputs, Kind, Section, from_environ, parse
@@ -72,6 +73,11 @@ def main(argv: Sequence[str], environ: MutableMapping[str, str], stdout: TextIO,
         reason = f"{error.strerror or error}: {error.filename}" if error.filename else str(error)
         hint = "Make room, or let TMPDIR name a folder that can be written."
         return _report_failure(MachineError(reason, hint=hint), screen)
+    except Exception as error:  # noqa: BLE001  # whatever is left is our fault and must not print a secret
+        evidence = "".join(traceback.format_exception(error))
+        hint = "Please report it with the lines above: https://github.com/cdk8s-publish/cdk8s-publish/issues"
+        message = f"this is a defect of cdk8s-publish {__version__}: {type(error).__name__}"
+        return _report_failure(PublishError(message, evidence=evidence, hint=hint), screen)
 
 
 def _names_command(argv: Sequence[str]) -> bool:
@@ -125,7 +131,7 @@ class _Run:
         from cdk8s_publish import diff, report  # noqa: PLC0415
 
         if self._inputs.diff_file:
-            Path(self._inputs.diff_file).write_text(diff.patch(result.publication.changes), encoding="utf-8")
+            write_file(Path(self._inputs.diff_file).absolute(), diff.patch(result.publication.changes))
         for finding in result.findings:
             if finding.level is Level.WARNING:
                 self._screen.annotate(finding.level, str(finding))

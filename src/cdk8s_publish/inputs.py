@@ -303,7 +303,7 @@ INPUTS: tuple[InputSpec, ...] = (
 SPECS: Mapping[str, InputSpec] = {spec.name: spec for spec in INPUTS}
 
 OUTPUTS: Mapping[str, str] = {
-    "outcome": "How the run ended: `published`, `unchanged`, `skipped` or `dry-run`.",
+    "outcome": "How the run ended: `published`, `unchanged`, `skipped` or `dry-run`; `failed` when the step failed.",
     "changed": "`true` when the rendered manifests differ from what the target branch held, else `false`.",
     "revision": "Published revision: the commit on the target branch after this run; empty when there is none.",
     "source-revision": "Source revision: the commit that was rendered.",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from cdk8s_publish.model import Level
 
@@ -65,6 +67,21 @@ class Product(Protocol):
     def write_summary(self, markdown: str) -> None:
         """Show a summary on the job's page, or keep it where the product can offer it."""
         ...
+
+
+def write_file(path: Path, text: str) -> None:
+    """Write a file that the user asked for; it and new folders belong to whom the folder above belongs to.
+
+    What root leaves in a workspace would break the user's later steps.
+    """
+    made = [path, *(parent for parent in path.parents if not parent.exists())]
+    owner = path.parent if path.parent.exists() else made[-1].parent
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8", newline="")
+    if os.geteuid() == 0:
+        status = owner.stat()
+        for one in made:
+            os.chown(one, status.st_uid, status.st_gid)
 
 
 def detect(environ: Mapping[str, str]) -> Product:

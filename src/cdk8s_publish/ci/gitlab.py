@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cdk8s_publish.ci import Facts
+from cdk8s_publish.ci import Facts, write_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -94,4 +94,4 @@ class GitLab:
 
     def _write(self, variable: str, text: str) -> None:
         if self._environ.get(variable):
-            Path(self._environ[variable]).write_text(text, encoding="utf-8")
+            write_file(Path(self._environ[variable]).absolute(), text)
