@@ -55,17 +55,18 @@ def summary(  # noqa: PLR0913  # each is a value of its own; a bundle would be u
     tail = [_stage_table(stages)] if stages else []
     changes = [(one.path, item) for one in publication.changes for item in _by_gravity(one.items)]
     room = limit - _size(*head, *tail) - 1_000
-    listed = _fit([_finding(finding) for finding in findings], room // 4, "findings")
+    listed = _fit([_finding(finding) for finding in findings], room // 4, "finding")
     table = _change_table(changes, room // 4, has_paths=len(publication.changes) > 1)
-    diffs = _fit([_details(item) for _, item in changes if item.diff], room - _size(listed, table), "diffs")
+    diffs = _fit([_details(item) for _, item in changes if item.diff], room - _size(listed, table), "diff")
     return "\n\n".join(part for part in (*head, listed, table, diffs, *tail) if part) + "\n"
 
 
 def failure(error: PublishError, findings: Sequence[Finding], limit: int = SUMMARY_LIMIT) -> str:
     """Return the job summary of a run that failed, at most `limit` bytes: what, why, and what to do."""
     head = f"## Not published: {_words(_shortened(str(error), 500))}"
-    listed = _fit([_finding(finding) for finding in findings], limit // 2, "findings")
-    evidence = _fenced(error.evidence[-limit // 8 :]) if error.evidence and not findings else ""
+    listed = _fit([_finding(finding) for finding in findings], limit // 2, "finding")
+    lines = map(_printable, error.evidence[-limit // 16 :].expandtabs().splitlines())
+    evidence = _fenced("\n".join(lines)) if error.evidence and not findings else ""
     hint = "" if findings else _words(_shortened(error.hint, limit // 16))
     return "\n\n".join(part for part in (head, listed, evidence, hint) if part) + "\n"
 
@@ -77,7 +78,7 @@ def headline(publication: Publication) -> str:
     if len(publication.paths) > 3:  # noqa: PLR2004  # as many as fit a line
         where += f" and {len(publication.paths) - 3} more folders"
     count = sum(len(one.items) for one in publication.changes)
-    changes = f"{count} change" + "s" * (count != 1)
+    changes = _count(count, "change")
     match publication.outcome:
         case Outcome.PUBLISHED:
             return f"Published {changes} to {where}" if count else f"Published to {where}: no resource changed"
@@ -88,7 +89,7 @@ def headline(publication: Publication) -> str:
                 else f"Publishing would change nothing in {where}"
             )
         case Outcome.UNCHANGED:
-            return f"Nothing to publish: {where} is up to date"
+            return f"Nothing to publish: no change in {where}"
         case Outcome.SKIPPED:
             return f"Skipped {where}: {publication.reason}"
 
@@ -146,7 +147,7 @@ def commit_message(template: str, source: SourceRevision, changes: Sequence[Chan
     same commit, whoever makes it and whatever the target branch held before.
     """
     subject = " ".join(fill(template, source, [one.path for one in changes]).split())
-    lines = [f"{one.manifests} resource{'s' * (one.manifests != 1)} in {one.path or '.'}" for one in changes]
+    lines = [f"{_count(one.manifests, 'resource')} in {one.path or '.'}" for one in changes]
     trailers = [f"Source-Revision: {source}"] + [f"Source-URL: {source.url}"] * bool(source.url)
     return "\n".join([subject or f"Publish {source.sha[:_SHORT]}", "", *lines, "", *trailers]) + "\n"
 
@@ -160,7 +161,7 @@ def _counts(publication: Publication) -> str:
     items = [item for one in publication.changes for item in one.items]
     parts = [f"{sum(item.kind is kind for item in items if item.resource)} {kind}" for kind in ChangeKind]
     files = sum(not item.resource for item in items)
-    parts += [f"{files} other files changed"] if files else []
+    parts += [f"{_count(files, 'other file')} changed"] if files else []
     return f"{sum(one.manifests for one in publication.changes)} rendered, {', '.join(parts)}"
 
 
@@ -171,7 +172,8 @@ def _facts(publication: Publication, context: CIContext, target_url: str) -> str
         url = context.commit_url(target_url or context.remote_url, publication.revision)
         rows.append(("Published revision", _link(f"{publication.branch}@{publication.revision[:_SHORT]}", url)))
     rows += [("Resources", _counts(publication))] if publication.changes else []
-    rows += [("Reason", _words(publication.reason))] if publication.reason else []
+    is_told = publication.outcome is Outcome.SKIPPED  # in the headline
+    rows += [("Reason", _words(publication.reason))] if publication.reason and not is_told else []
     return "<br>\n".join(f"{name}: {value}" for name, value in rows)
 
 
@@ -190,7 +192,7 @@ def _change_table(changes: Sequence[tuple[str, Change]], room: int, *, has_paths
         return ""
     columns = ["Change", "Kind", "Namespace", "Name", *(["Folder"] if has_paths else [])]
     head = f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}\n"
-    return head + _fit([_row(path if has_paths else None, item) for path, item in changes], room, "changes")
+    return head + _fit([_row(path if has_paths else None, item) for path, item in changes], room, "change")
 
 
 def _row(path: str | None, item: Change) -> str:
@@ -232,8 +234,12 @@ def _fit(parts: Sequence[str], room: int, what: str) -> str:
         else:
             room += _size(part) + 1
     missing = len(parts) - len(taken)
-    note = f"\n\n_{missing} more {what} don't fit here._" if missing else ""
+    note = f"\n\n_{_count(missing, f'more {what}')} left out for want of space._" if missing else ""
     return "\n".join(taken) + note
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def _size(*parts: str) -> int:
