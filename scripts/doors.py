@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 WIDTH = 110
-SHELL_COMMANDS = frozenset({"app", "install"})
+SHELL_COMMANDS = frozenset({"app", "before-synth", "install"})
 """Their `$` belongs to the shell that runs them: GitLab must not expand it first."""
 
 

@@ -6,8 +6,10 @@ exactly what its lock file says.
 
 from __future__ import annotations
 
+import json
 import posixpath
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -39,42 +41,43 @@ class Manager:
     is_locked: bool = True
 
 
+_NODE_MODULES, _VENV = ("node_modules",), (".venv",)
+_NPM = "--no-audit --no-fund"
 _PIP = "python3 -m venv --clear .venv && .venv/bin/python -m pip install --quiet --disable-pip-version-check"
+_DEPENDENCIES = """\
+import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"].get("dependencies", []), sep="\\n")"""
+"""The project itself need not be a package that can be built; what it depends on is all the app needs."""
 
 MANAGERS: Mapping[str, tuple[Manager, ...]] = {
     "node": (
-        Manager("bun", ("package.json", "bun.lock"), "bun install --frozen-lockfile", ("node_modules",)),
-        Manager("bun", ("package.json", "bun.lockb"), "bun install --frozen-lockfile", ("node_modules",)),
-        Manager("pnpm", ("package.json", "pnpm-lock.yaml"), "pnpm install --frozen-lockfile", ("node_modules",)),
-        Manager(
-            "yarn",
-            ("package.json", "yarn.lock", ".yarnrc.yml"),
-            "yarn install --immutable",
-            ("node_modules",),
-        ),
+        Manager("bun", ("package.json", "bun.lock"), "bun install --frozen-lockfile", _NODE_MODULES),
+        Manager("bun", ("package.json", "bun.lockb"), "bun install --frozen-lockfile", _NODE_MODULES),
+        Manager("pnpm", ("package.json", "pnpm-lock.yaml"), "pnpm install --frozen-lockfile", _NODE_MODULES),
+        Manager("yarn", ("package.json", "yarn.lock", ".yarnrc.yml"), "yarn install --immutable", _NODE_MODULES),
         Manager(
             "yarn classic",
             ("package.json", "yarn.lock"),
             "yarn install --frozen-lockfile --non-interactive",
-            ("node_modules",),
+            _NODE_MODULES,
         ),
-        Manager("npm", ("package.json", "package-lock.json"), "npm ci --no-audit --no-fund", ("node_modules",)),
-        Manager("npm", ("package.json", "npm-shrinkwrap.json"), "npm ci --no-audit --no-fund", ("node_modules",)),
-        Manager(
-            "npm",
-            ("package.json",),
-            "npm install --no-audit --no-fund --no-package-lock",
-            ("node_modules",),
-            is_locked=False,
-        ),
+        Manager("npm", ("package.json", "package-lock.json"), f"npm ci {_NPM}", _NODE_MODULES),
+        Manager("npm", ("package.json", "npm-shrinkwrap.json"), f"npm ci {_NPM}", _NODE_MODULES),
+        Manager("npm", ("package.json",), f"npm install {_NPM} --no-package-lock", _NODE_MODULES, is_locked=False),
     ),
     "python": (
-        Manager("uv", ("pyproject.toml", "uv.lock"), "uv sync --locked", (".venv",)),
-        Manager("poetry", ("pyproject.toml", "poetry.lock"), "poetry sync --no-interaction", (".venv",)),
-        Manager("pipenv", ("Pipfile", "Pipfile.lock"), "pipenv sync", (".venv",)),
-        Manager("pip", ("requirements.txt",), f"{_PIP} -r requirements.txt", (".venv",)),
-        Manager("pipenv", ("Pipfile",), "pipenv install --skip-lock", (".venv",), is_locked=False),
-        Manager("pip", ("pyproject.toml",), f"{_PIP} .", (".venv",), is_locked=False),
+        Manager("uv", ("pyproject.toml", "uv.lock"), "uv sync --locked", _VENV),
+        Manager("poetry", ("pyproject.toml", "poetry.lock"), "poetry install --no-interaction --no-root", _VENV),
+        Manager("pipenv", ("Pipfile", "Pipfile.lock"), "pipenv install --deploy", _VENV),
+        Manager("pip", ("requirements.txt",), f"{_PIP} --requirement requirements.txt", _VENV),
+        Manager("pipenv", ("Pipfile",), "pipenv install --skip-lock", _VENV, is_locked=False),
+        Manager(
+            "pip",
+            ("pyproject.toml",),
+            f"{_PIP} pip && .venv/bin/python -c '{_DEPENDENCIES}' > .venv/requirements.txt && "
+            ".venv/bin/python -m pip install --quiet --disable-pip-version-check --requirement .venv/requirements.txt",
+            _VENV,
+            is_locked=False,
+        ),
     ),
     # The app command of these (`go run .`, `mvn … exec:java`) fetches what it needs, pinned by the files themselves.
     "go": (Manager("Go modules", ("go.mod",), ""),),
@@ -89,6 +92,12 @@ MANAGERS: Mapping[str, tuple[Manager, ...]] = {
 _ECOSYSTEM = {"typescript": "node", "javascript": "node", "python": "python", "go": "go", "java": "java"}
 """`language` of cdk8s.yaml → ecosystem."""
 
+_VERSION_FILES = {
+    "node": ((".nvmrc", "node"), (".node-version", "node")),
+    "python": ((".python-version", "python3"),),
+}
+"""By ecosystem, files that hold the version of a tool. Go, Maven, Gradle and `requires-python` speak for themselves."""
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -101,12 +110,44 @@ class Step:
     warning: str = ""
 
 
+_TERM = re.compile(r"([\^~<>=]*)v?\d+(\.(\d+|[xX*]))*")
+
+
+@dataclass(frozen=True, slots=True)
+class _Installation:
+    ecosystem: str
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """A version that the project asks for: of `tool`, as written in `file`."""
+
+    tool: str
+    wanted: str
+    file: str
+
+    def is_met_by(self, version: str) -> bool:
+        """Whether the version that a tool printed is one that the project asks for; true where that can't be told.
+
+        A pinned version binds a patch release for nobody: its first component counts for Node and package managers,
+        its first two for Python. Ranges are those of npm (node-semver): `||`, spaces, `^`, `~`, `>=`, `<`, `x`.
+        """
+        has = _numbers(version)
+        ranges = [part.split() for part in re.sub(r"([<>=~^])\s+", r"\1", self.wanted).split("||")]
+        if not has or not all(_TERM.fullmatch(term) for terms in ranges for term in terms):
+            return True
+        depth = 2 if self.tool == "python3" else 1
+        return any(all(_holds(has, term, depth) for term in terms) for terms in ranges)
+
+
 @dataclass(frozen=True, slots=True)
 class App:
     """A cdk8s app. `directory` and `path` are relative to the checkout and the target branch; the root is ''.
 
-    `command` is a shell command. `output` is the folder, relative to `directory`, that an app writes to when it does
-    not listen to CDK8S_OUTDIR. `config` is its cdk8s.yaml, empty where there is none.
+    `command` is a shell command, `before` one that runs before it. `output` is the folder, relative to `directory`,
+    that an app writes to when it does not listen to CDK8S_OUTDIR. `config` is its cdk8s.yaml, empty where there is
+    none.
     """
 
     name: str
@@ -115,7 +156,9 @@ class App:
     command: str
     path: str
     output: str | None = None
+    before: str = ""
     install: tuple[Step, ...] = ()
+    pins: tuple[Pin, ...] = ()
     config: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -132,12 +175,19 @@ class App:
 
 
 def find_apps(  # noqa: PLR0913 - the inputs that say how an app is run
-    workspace: Path, directories: tuple[str, ...], *, command: str, output: str, install: str, path: str
+    workspace: Path,
+    directories: tuple[str, ...],
+    *,
+    command: str,
+    output: str,
+    install: str,
+    path: str,
+    before: str = "",
 ) -> tuple[App, ...]:
     """Return the app of each folder in `directories`, sorted; a pattern such as `apps/*` means the apps it matches.
 
-    `command`, `output` and `install` are the inputs of these names. In `path`, `{app}` stands for the name of the
-    app's folder and `{directory}` for the whole of it.
+    `command`, `output`, `install` and `before` are the inputs app, output, install and before-synth. In `path`,
+    `{app}` stands for the name of the app's folder and `{directory}` for the whole of it.
 
     Raises:
         InputError: a folder that is not there, a cdk8s.yaml that can't be read, nothing that says how the app is run,
@@ -145,7 +195,10 @@ def find_apps(  # noqa: PLR0913 - the inputs that say how an app is run
 
     """
     folders = sorted({folder for given in directories for folder in _folders(workspace, _normal(given), command)})
-    found = tuple(_app(workspace, folder, command, output=output, install=install, path=path) for folder in folders)
+    found = tuple(
+        replace(_app(workspace, folder, command, output=output, install=install, path=path), before=before)
+        for folder in folders
+    )
     _refuse_shared_paths(found)
     return found
 
@@ -206,16 +259,18 @@ def _app(  # noqa: PLR0913 - the inputs that say how an app is run
             hint="Set the input `app` to the command that renders the manifests, for example `python main.py`, or add "
             "it to cdk8s.yaml as `app: python main.py`. If the app is in another folder, set `working-directory`.",
         )
-    ecosystem, steps = _install(workspace, directory, _text(config, "language"), install)
+    language = _text(config, "language")
+    installation = _install(workspace, directory, language, command, install)
     name = directory.rpartition("/")[2] or workspace.name
     return App(
         name=name,
         directory=directory,
-        language=_text(config, "language") or ecosystem,
+        language=language or installation.ecosystem,
         command=command,
         path=path.replace("{app}", name).replace("{directory}", directory or name),
         output=output or _text(config, "output") or None,
-        install=steps,
+        install=installation.steps,
+        pins=_pins(workspace, directory, installation.ecosystem),
         config=config,
     )
 
@@ -249,27 +304,104 @@ def _candidates(workspace: Path) -> str:
     return "\n".join(f"{CONFIG_FILE} was found in {folder}" for folder in found)
 
 
-def _install(workspace: Path, directory: str, language: str, install: str) -> tuple[str, tuple[Step, ...]]:
-    """Return the ecosystem and the steps that install the app's dependencies."""
+def _install(workspace: Path, directory: str, language: str, command: str, install: str) -> _Installation:
+    """Return the ecosystem, and the steps that install the app's dependencies and compile it where that is needed."""
     ecosystems = (_ECOSYSTEM[language],) if language in _ECOSYSTEM else tuple(MANAGERS)
     found = next(_managers(workspace, directory, ecosystems), None)
-    ecosystem = found[0] if found else ""
-    if install == "none":
-        return ecosystem, ()
+    ecosystem = found[0] if found else _ECOSYSTEM.get(language, "")
     if install != "auto":
-        return ecosystem, (Step(install, directory, "the input `install` says so"),)
-    if found is None or not found[1].command:
-        return ecosystem, ()
-    _, manager, where = found
-    names = " and ".join(manager.files)
-    reason = f"{manager.name}, because there is {names} in {where or 'the root of the checkout'}"
-    warning = (
-        ""
-        if manager.is_locked
-        else f"There is no lock file for {manager.name}: the newest dependencies are installed, so the same source can "
-        "render something else tomorrow. Commit a lock file."
+        given = () if install == "none" else (Step(install, directory, "the input `install`"),)
+        return _Installation(ecosystem, given)
+    steps: list[Step] = []
+    if found and found[1].command:
+        _, manager, where = found
+        names = " and ".join(manager.files)
+        reason = f"{manager.name}, because there is {names} in {where or 'the root of the checkout'}"
+        steps.append(Step(manager.command, where, reason, manager.replaces, _lock_warning(workspace / where, manager)))
+    if ecosystem == "node":
+        steps += _compile(workspace / directory, directory, command)
+    return _Installation(ecosystem, tuple(steps))
+
+
+def _lock_warning(folder: Path, manager: Manager) -> str:
+    if manager.files == ("requirements.txt",):
+        lines = (folder / "requirements.txt").read_text(errors="replace").splitlines()
+        loose = [line for line in map(str.strip, lines) if re.match(r"[A-Za-z0-9]", line) and "==" not in line]
+        if not any("@" not in line for line in loose):
+            return ""
+        missing = f"requirements.txt does not pin {loose[0]!r}"
+    elif manager.is_locked:
+        return ""
+    else:
+        missing = f"There is no lock file for {manager.name}"
+    return (
+        f"{missing}: the newest dependencies are installed, so the same source can render something else tomorrow. "
+        "Commit a lock file, or exact versions."
     )
-    return ecosystem, (Step(manager.command, where, reason, manager.replaces, warning),)
+
+
+def _compile(folder: Path, directory: str, command: str) -> list[Step]:
+    """Return the compilation that an app command relies on: it runs a `.js` file that is not in the checkout."""
+    scripts = _json(folder / "package.json").get("scripts") or {}
+    missing = [word for word in command.split() if word.endswith((".js", ".mjs")) and not (folder / word).exists()]
+    for name in ("compile", "build"):
+        if missing and name in scripts and "synth" not in scripts[name]:
+            reason = f"`npm run {name}`, because {missing[0]} of the app command has to be compiled first"
+            return [Step(f"npm run {name}", directory, reason)]
+    return []
+
+
+def _pins(workspace: Path, directory: str, ecosystem: str) -> tuple[Pin, ...]:
+    """Return the tool versions that the files of the app, or of a folder above it, ask for."""
+    pins: dict[str, Pin] = {}
+    for folder in (workspace / parent for parent in _upwards(directory)):
+        for name, tool in _VERSION_FILES.get(ecosystem, ()):
+            if (folder / name).is_file():
+                lines = (folder / name).read_text(errors="replace").split()
+                pins.setdefault(tool, Pin(tool, lines[0] if lines else "", name))
+        if ecosystem == "node":
+            package = _json(folder / "package.json")
+            tool, _, version = str(package.get("packageManager", "")).partition("@")
+            engines = package.get("engines")
+            if tool:
+                pins.setdefault(tool, Pin(tool, version.partition("+")[0], "packageManager in package.json"))
+            if isinstance(engines, dict) and engines.get("node"):
+                pins.setdefault("node", Pin("node", str(engines["node"]), "engines in package.json"))
+    return tuple(pins.values())
+
+
+def _json(file: Path) -> Mapping[str, Any]:
+    try:
+        content = json.loads(file.read_bytes())
+    except (OSError, ValueError):
+        return {}  # the package manager has better words for what is wrong with it
+    return content if isinstance(content, dict) else {}
+
+
+def _holds(has: tuple[int, ...], term: str, depth: int) -> bool:
+    operator, wanted = re.split(r"[v\d]", term, maxsplit=1)[0], _numbers(term)
+    if operator == "^":
+        return has >= wanted and has[:1] == wanted[:1]
+    if operator == "~":
+        return has >= wanted and has[:2] == wanted[:2][: len(wanted)] + has[len(wanted) : 2]
+    if operator in {">", ">="}:
+        return has >= wanted if operator == ">=" else has[: len(wanted)] > wanted
+    if operator in {"<", "<="}:
+        return has < wanted if operator == "<" else has[: len(wanted)] <= wanted
+    return has[: len(wanted)][:depth] == wanted[:depth]
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    match = re.search(r"\d+(\.\d+)*", text)
+    return tuple(int(part) for part in match[0].split(".")) if match else ()
+
+
+def _upwards(directory: str) -> list[str]:
+    """Return a folder of the checkout and those above it; the root is ''."""
+    folders = [directory]
+    while folders[-1]:
+        folders.append(folders[-1].rpartition("/")[0])
+    return folders
 
 
 def _managers(workspace: Path, directory: str, ecosystems: tuple[str, ...]) -> Iterator[tuple[str, Manager, str]]:
@@ -277,12 +409,9 @@ def _managers(workspace: Path, directory: str, ecosystems: tuple[str, ...]) -> I
 
     In a workspace of several packages the lock file is in a folder above the app.
     """
-    folders = [directory]
-    while folders[-1]:
-        folders.append(folders[-1].rpartition("/")[0])
     candidates = [
         (ecosystem, manager, folder)
-        for folder in folders
+        for folder in _upwards(directory)
         for ecosystem in ecosystems
         for manager in MANAGERS[ecosystem]
         if all((workspace / folder / file).is_file() for file in manager.files)

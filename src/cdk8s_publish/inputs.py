@@ -84,6 +84,7 @@ class Inputs:
     app: str
     working_directory: tuple[str, ...]
     install: str
+    before_synth: str
     output: str
     timeout: int
     cache_dir: str
@@ -152,6 +153,13 @@ INPUTS: tuple[InputSpec, ...] = (
         "How the app's dependencies are installed: `auto` reads the lock file and installs exactly what it says, "
         "`none` installs nothing, anything else is run as a shell command in the folder of the app.",
         default="auto",
+    ),
+    InputSpec(
+        "before-synth",
+        Kind.TEXT,
+        Section.APP,
+        "Shell command that runs in the app's folder after the installation and before the app, for example "
+        "`helm repo add …` or a code generator.",
     ),
     InputSpec(
         "output",

@@ -218,7 +218,13 @@ def _find_apps(inputs: Inputs, base: Path, root: Path) -> tuple[apps.App, ...]:
     prefix = os.path.relpath(base.resolve(), root.resolve())
     folders = tuple(os.path.normpath(f"{prefix}/{folder}") for folder in inputs.working_directory)
     found = apps.find_apps(
-        root, folders, command=inputs.app, output=inputs.output, install=inputs.install, path=inputs.path
+        root,
+        folders,
+        command=inputs.app,
+        output=inputs.output,
+        install=inputs.install,
+        path=inputs.path,
+        before=inputs.before_synth,
     )
     for app in found:
         _log.info("%s: %s app in %s", app.name, app.language or "cdk8s", app.directory or "the root of the checkout")

@@ -92,6 +92,8 @@ def _install(
 ) -> list[PublishError | None]:
     """Run every installation step once, also where several apps share it; return the failure for each app."""
     steps = tuple(dict.fromkeys(step for app in apps for step in app.install))
+    for sentence in synth.mismatches(dict.fromkeys(pin for app in apps for pin in app.pins), options):
+        _log.warning("%s", sentence)
     for step in steps:
         _log.info("Install with %s", step.reason)
         if step.warning:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -27,12 +28,13 @@ from cdk8s_publish.model import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from cdk8s_publish.apps import App, Step
+    from cdk8s_publish.apps import App, Pin, Step
 
 PRELOAD = Path(__file__).with_name("preload.cjs")
 _INVISIBLE = dict.fromkeys((*range(0x200C, 0x2010), *range(0x202A, 0x202F), *range(0x206A, 0x2070), 0xFEFF))
+PROBE_S = 30
 COMMAND_NOT_FOUND = 127
 COMMAND_NOT_EXECUTABLE = 126
 
@@ -69,9 +71,12 @@ def install(step: Step, source: Path, private: Path, options: SynthOptions, on_l
         return
     for name in step.replaces:
         shutil.rmtree(place.folder / name, ignore_errors=True)
-    done = place.run(step.command, place.environ())
+    environ = place.environ()
+    command = _with_corepack(step.command, environ["PATH"])
+    done = place.run(command, environ)
     if done.timed_out or done.returncode != 0:
-        raise _install_failure(step, done, options.timeout_s)
+        where = step.directory or "the root of the checkout"
+        raise _step_failure(f"Installing dependencies in {where}", command, done, options.timeout_s)
 
 
 def synthesize(
@@ -122,6 +127,7 @@ class _Place:
             name: _moved(value, os.fspath(self._options.workspace), os.fspath(self.source))
             for name, value in self._options.environ.items()
         }
+        copied.pop("VIRTUAL_ENV", None)  # installers would use the one that is active instead of the app's own
         path = os.pathsep.join(
             [
                 *(str(folder / ".venv" / "bin") for folder in self._upwards()),
@@ -135,6 +141,7 @@ class _Place:
             "HOME": str(self.home),
             "TMPDIR": str(self.tmp),
             "PATH": path,
+            "PIPENV_IGNORE_VIRTUALENVS": "1",
             "PIPENV_VENV_IN_PROJECT": "1",
             "POETRY_VIRTUALENVS_IN_PROJECT": "true",
             "GIT_OPTIONAL_LOCKS": "0",
@@ -162,8 +169,13 @@ class _Synth:
         if self.own_output:
             # The cdk8s CLI does the same: what an earlier synth left there was not rendered by this one.
             shutil.rmtree(self.own_output, ignore_errors=True)
+        environ = self._app_environ()
+        if self.app.before:
+            done = self.place.run(self.app.before, environ)
+            if done.timed_out or done.returncode != 0:
+                raise _step_failure("The command `before-synth`", self.app.before, done, self.place.timeout_s)
         before = self._now()
-        done = self.place.run(self.app.command, self._app_environ())
+        done = self.place.run(self.app.command, environ)
         if done.timed_out or done.returncode != 0:
             raise self._failure(done)
         output = self._output(before)
@@ -265,22 +277,35 @@ class _Synth:
         return "The lines above are the last ones that the app printed; run the same command in the app's folder."
 
 
-def _install_failure(step: Step, done: Completed, timeout_s: float) -> SynthError:
-    where = step.directory or "the root of the checkout"
+def _step_failure(what: str, command: str, done: Completed, timeout_s: float) -> SynthError:
     how = (
         f"did not finish within {timeout_s:g} seconds" if done.timed_out else f"failed with exit code {done.returncode}"
     )
-    hint = "The lines above are the package manager's own words."
+    hint = "The lines above are the program's own words."
     if done.returncode == COMMAND_NOT_FOUND:
         hint = (
-            f"{step.command.split()[0]} is not installed here. Install it before this step, or set the input `install` "
-            "to a command that works, or to `none` when the dependencies are there already."
+            f"{command.split(maxsplit=1)[0]} is not installed here. Install it before this step, or set the input "
+            "`install` to a command that works, or to `none` when the dependencies are there already."
         )
-    return SynthError(
-        f"Installing dependencies in {where} {how}: {step.command}",
-        evidence="\n".join(done.excerpt),
-        hint=hint,
-    )
+    return SynthError(f"{what} {how}: {command}", evidence="\n".join(done.excerpt), hint=hint)
+
+
+def mismatches(pins: Iterable[Pin], options: SynthOptions) -> list[str]:
+    """Return a sentence for each pinned tool whose version here is another one; a tool that is missing says nothing.
+
+    Whatever needs a missing tool says so itself.
+    """
+    found = []
+    for pin in pins:
+        command = Command(
+            (pin.tool, "--version"), options.workspace, options.environ, PROBE_S, options.uid, options.gid
+        )
+        with contextlib.suppress(OSError):
+            done = run(command, on_line=lambda _: None)
+            version = " ".join(done.excerpt[:1])
+            if done.returncode == 0 and not pin.is_met_by(version):
+                found.append(f"{pin.tool} {version} is used here, but {pin.file} asks for {pin.wanted}")
+    return found
 
 
 def _caches(folder: Path) -> dict[str, str]:
@@ -289,6 +314,8 @@ def _caches(folder: Path) -> dict[str, str]:
         "XDG_CACHE_HOME": f"{folder}",
         "npm_config_cache": f"{folder}/npm",
         "npm_config_update_notifier": "false",
+        "COREPACK_ENABLE_DOWNLOAD_PROMPT": "0",
+        "UV_COMPILE_BYTECODE": "1",
         "XDG_DATA_HOME": f"{folder}/data",  # pnpm keeps its store there
         "YARN_GLOBAL_FOLDER": f"{folder}/yarn",
         "BUN_INSTALL_CACHE_DIR": f"{folder}/bun",
@@ -299,6 +326,13 @@ def _caches(folder: Path) -> dict[str, str]:
         "JSII_RUNTIME_PACKAGE_CACHE_ROOT": f"{folder}/jsii",
         "NODE_COMPILE_CACHE": f"{folder}/node",
     }
+
+
+def _with_corepack(command: str, path: str) -> str:
+    """Let Node's own launcher fetch yarn or pnpm where only that is there (nodejs.org, Corepack)."""
+    tool = command.split(maxsplit=1)[0]
+    is_needed = tool in {"yarn", "pnpm"} and not shutil.which(tool, path=path) and shutil.which("corepack", path=path)
+    return f"corepack {command}" if is_needed else command
 
 
 def _moved(value: str, workspace: str, source: str) -> str:
@@ -314,9 +348,11 @@ def _moved(value: str, workspace: str, source: str) -> str:
 
 def _agrees(folder: Path, step: Step) -> bool:
     """Whether the dependency folder that came with the checkout is what the lock file asks for."""
-    if step.replaces == ("node_modules",):
+    if step.command.startswith("npm ci"):
         return _npm_agrees(folder)
-    return False
+    if step.command.endswith("--requirement requirements.txt"):
+        return _pip_agrees(folder)
+    return False  # the other managers find out by themselves, and fast
 
 
 def _npm_agrees(folder: Path) -> bool:
@@ -333,6 +369,21 @@ def _npm_agrees(folder: Path) -> bool:
     }
     found = {name: package.get("version") for name, package in present.items()}
     return needed.items() <= found.items() and found.keys() <= wanted.keys()
+
+
+_REQUIREMENT = re.compile(r"^([A-Za-z0-9][\w.-]*)(?:\[[^]]*\])?\s*(?:==\s*([^\s;\\]+))?", re.MULTILINE)
+
+
+def _pip_agrees(folder: Path) -> bool:
+    """Whether every requirement is pinned and its very version is in `.venv` (PyPA, "Recording installed projects")."""
+    text = (folder / "requirements.txt").read_text(errors="replace")
+    found = (folder / ".venv").glob("lib/python3*/site-packages/*.dist-info")
+    installed = {_distribution(*entry.name.removesuffix(".dist-info").rpartition("-")[::2]) for entry in found}
+    return {_distribution(*match.groups("")) for match in _REQUIREMENT.finditer(text)} <= installed and bool(installed)
+
+
+def _distribution(name: str, version: str) -> tuple[str, str]:
+    return re.sub(r"[-_.]+", "-", name).lower(), version
 
 
 def _overwritten(kept: Path, output: Path) -> tuple[Overwritten, ...]:

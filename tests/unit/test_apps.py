@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cdk8s_publish.apps import App, Pin, find_apps
+from cdk8s_publish.errors import InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def find(workspace: Path, directory: str = "", *, command: str = "", install: str = "auto") -> App:
+    (app,) = find_apps(workspace, (directory,), command=command, output="", install=install, path="dist")
+    return app
+
+
+def write(folder: Path, *names: str, **contents: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        (folder / name).touch()
+    for name, content in contents.items():
+        (folder / name.replace("__", "/").replace("_", ".")).write_text(content)
+
+
+@pytest.mark.parametrize(
+    ("files", "command", "language"),
+    [
+        (["package.json", "package-lock.json"], "npm ci --no-audit --no-fund", "node"),
+        (["package.json", "yarn.lock"], "yarn install --frozen-lockfile --non-interactive", "node"),
+        (["package.json", "yarn.lock", ".yarnrc.yml"], "yarn install --immutable", "node"),
+        (["package.json", "pnpm-lock.yaml"], "pnpm install --frozen-lockfile", "node"),
+        (["package.json", "bun.lock"], "bun install --frozen-lockfile", "node"),
+        (["pyproject.toml", "uv.lock"], "uv sync --locked", "python"),
+        (["pyproject.toml", "poetry.lock"], "poetry install --no-interaction --no-root", "python"),
+        (["Pipfile", "Pipfile.lock"], "pipenv install --deploy", "python"),
+    ],
+)
+def test_install__is_what_the_lock_file_asks_for(tmp_path: Path, files: list[str], command: str, language: str) -> None:
+    write(tmp_path, *files)
+    app = find(tmp_path, command="true")
+    (step,) = app.install
+    assert (step.command, step.warning, app.language) == (command, "", language)
+    assert all(name in step.reason for name in files)
+
+
+def test_install__warns_when_there_is_no_lock_file(tmp_path: Path) -> None:
+    write(tmp_path, "package.json")
+    (step,) = find(tmp_path, command="true").install
+    assert step.command.startswith("npm install")
+    assert "There is no lock file for npm" in step.warning
+
+
+@pytest.mark.parametrize(
+    ("requirements", "culprit"),
+    [
+        ("cdk8s==2.70.1\n# a comment\n--hash=x\nconstructs==10.4.2 \\\n    --hash=sha256:0\n", ""),
+        ("cdk8s>=2\nconstructs==10.4.2\n", "'cdk8s>=2'"),
+    ],
+)
+def test_install__warns_of_requirements_that_are_not_pinned(tmp_path: Path, requirements: str, culprit: str) -> None:
+    write(tmp_path, requirements_txt=requirements)
+    (step,) = find(tmp_path, command="true").install
+    assert bool(step.warning) == bool(culprit)
+    assert culprit in step.warning
+
+
+@pytest.mark.parametrize("files", [["go.mod"], ["pom.xml"], ["build.gradle.kts"], []])
+def test_install__leaves_it_to_the_app_command(tmp_path: Path, files: list[str]) -> None:
+    write(tmp_path, *files)
+    assert find(tmp_path, command="true").install == ()
+
+
+def test_install__is_what_the_user_says(tmp_path: Path) -> None:
+    write(tmp_path / "a", "package.json", "package-lock.json")
+    assert find(tmp_path, "a", command="true", install="none").install == ()
+    (step,) = find(tmp_path, "a", command="true", install="make deps").install
+    assert (step.command, step.directory, step.replaces) == ("make deps", "a", ())
+
+
+def test_install__takes_the_language_of_cdk8s_yaml_before_other_files(tmp_path: Path) -> None:
+    write(tmp_path, "package.json", "package-lock.json", "uv.lock", "pyproject.toml")
+    (tmp_path / "cdk8s.yaml").write_text("language: python\napp: python main.py\n")
+    assert find(tmp_path).install[0].command == "uv sync --locked"
+
+
+def test_install__finds_the_lock_file_of_a_workspace_above(tmp_path: Path) -> None:
+    write(tmp_path, "package.json", "pnpm-lock.yaml")
+    write(tmp_path / "apps" / "web", "package.json")
+    (step,) = find(tmp_path, "apps/web", command="true").install
+    assert (step.command, step.directory) == ("pnpm install --frozen-lockfile", "")
+
+
+def test_install__compiles_what_the_app_command_runs(tmp_path: Path) -> None:
+    scripts = '{"scripts": {"compile": "tsc", "build": "npm run compile && cdk8s synth"}}'
+    write(tmp_path, "package-lock.json", "main.ts", package_json=scripts)
+    steps = find(tmp_path, command="node main.js").install
+    assert [step.command for step in steps] == ["npm ci --no-audit --no-fund", "npm run compile"]
+    assert "main.js of the app command has to be compiled first" in steps[1].reason
+    write(tmp_path, "main.js")
+    assert len(find(tmp_path, command="node main.js").install) == 1
+
+
+def test_pins__are_read_from_the_nearest_file(tmp_path: Path) -> None:
+    write(tmp_path, package_json='{"packageManager": "pnpm@9.1.0+sha512.abc", "engines": {"node": ">=22"}}')
+    write(tmp_path / "a", ".keep")
+    (tmp_path / "a" / ".nvmrc").write_text("v24\n")
+    (tmp_path / "a" / "package.json").write_text("{}")
+    assert find(tmp_path, "a", command="true").pins == (
+        Pin("node", "v24", ".nvmrc"),
+        Pin("pnpm", "9.1.0", "packageManager in package.json"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("version", "wanted", "is_met"),
+    [
+        ("v24.1.0", "24", True),
+        ("v24.1.0", "v24.9.9", True),
+        ("v24.1.0", "22", False),
+        ("v24.1.0", ">=22", True),
+        ("v24.1.0", ">= 22.5 < 24", False),
+        ("v24.1.0", "^22 || ^24", True),
+        ("v24.1.0", "^24.2.0", False),
+        ("v24.1.0", "~24.1", True),
+        ("v24.1.0", "~24.2.0", False),
+        ("v24.1.0", "24.x", True),
+        ("v24.1.0", "<=20", False),
+        ("v24.1.0", "lts/*", True),
+        ("v24.1.0", "", True),
+        ("no version", "24", True),
+    ],
+)
+def test_pin__is_met_by(version: str, wanted: str, is_met: bool) -> None:
+    assert Pin("node", wanted, ".nvmrc").is_met_by(version) is is_met
+
+
+def test_pin__binds_the_minor_version_of_python() -> None:
+    assert Pin("python3", "3.11.7", ".python-version").is_met_by("Python 3.11.2")
+    assert not Pin("python3", "3.12", ".python-version").is_met_by("Python 3.11.2")
+
+
+def test_find_apps__teaches_when_nothing_says_how_the_app_is_run(tmp_path: Path) -> None:
+    write(tmp_path / "deep" / "app", "cdk8s.yaml")
+    with pytest.raises(InputError, match="Nothing says how the app in the root of the checkout is run") as error:
+        find(tmp_path)
+    assert error.value.evidence == "cdk8s.yaml was found in deep/app"
+    assert "app: python main.py" in error.value.hint
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ("app: [", "cdk8s.yaml is not valid YAML"),
+        ("- app", "must hold keys and values"),
+        ("app: [node, main.js]", "`app` in cdk8s.yaml must be a text, not list"),
+    ],
+)
+def test_find_apps__refuses_a_configuration_it_can_t_read(tmp_path: Path, config: str, message: str) -> None:
+    (tmp_path / "cdk8s.yaml").write_text(config)
+    with pytest.raises(InputError, match=message):
+        find(tmp_path)
+
+
+@pytest.mark.parametrize("directory", ["..", "/etc", "a/../.."])
+def test_find_apps__stays_inside_the_checkout(tmp_path: Path, directory: str) -> None:
+    with pytest.raises(InputError, match="is not inside the checkout"):
+        find(tmp_path, directory)
+
+
+@pytest.mark.parametrize(
+    ("command", "output"),
+    [("node main.js", ""), ("npx cdk8s synth", "dist"), ("npm ci && npx cdk8s-cli synthesize", "dist")],
+)
+def test_app__knows_where_the_cli_writes(tmp_path: Path, command: str, output: str) -> None:
+    assert find(tmp_path, command=command).own_output == output
