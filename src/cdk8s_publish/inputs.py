@@ -180,7 +180,7 @@ INPUTS: tuple[InputSpec, ...] = (
         Kind.TEXT,
         Section.APP,
         "Folder that keeps what package managers and runtimes download, relative to the checkout or absolute; let your "
-        "CI product cache it. Default: `cdk8s-publish` in the user's cache folder.",
+        "CI product cache it. Default: nothing is kept from run to run.",
     ),
     InputSpec(
         "repository",

@@ -254,7 +254,8 @@ class Folder:
     """What the tip holds at one path: its files (path below the folder → blob id, `hydrator.metadata` left out).
 
     `record` is the source revision that was published (or seen without a change) last, `manifests` the number of
-    resources as recorded then; both are None for a folder that we do not manage.
+    resources as recorded then; both are None for a folder that we do not manage. `source_url` and `directory` say
+    which app was published there: its repository and its folder in it.
     """
 
     path: str
@@ -262,6 +263,8 @@ class Folder:
     is_managed: bool = False
     record: Sha | None = None
     manifests: int | None = None
+    source_url: str = ""
+    directory: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,8 +64,9 @@ def run(inputs: Inputs, world: World) -> Result:
     place = _place(inputs, world, base)
     _warn(place)
     root = place.context.workspace
-    found = _find_apps(inputs, base, root)
-    target = _target(inputs, world, place, tuple(app.path for app in found))
+    folders = _folders(inputs, base, root)
+    found = _find_apps(inputs, root, folders)
+    target = _target(inputs, world, place, _Work(folders, found))
     with world.console.stage(f"Look at `{inputs.branch}`"):
         seen = publish.look(target)
         _log.info("%s: %s", seen.plan.action, seen.plan.reason)
@@ -86,7 +87,7 @@ def generate(inputs: Inputs, world: World) -> bytes:
         PublishError: nothing is returned when any app or check failed.
 
     """
-    found = _find_apps(inputs, world.folder, world.folder)
+    found = _find_apps(inputs, world.folder, _folders(inputs, world.folder, world.folder))
     policy = check.Policy(allow_empty=inputs.allow_empty, allow_secrets=True)
     documents = []
     for rendered in _render(inputs, world, world.folder, found):
@@ -214,9 +215,21 @@ def _normal(url: str) -> str:
     return f"{scheme.lower()}{separator}{host.lower()}{slash}{path}"
 
 
-def _find_apps(inputs: Inputs, base: Path, root: Path) -> tuple[apps.App, ...]:
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """The folders and patterns of `working-directory`, and the apps that they led to."""
+
+    folders: tuple[str, ...]
+    found: tuple[apps.App, ...]
+
+
+def _folders(inputs: Inputs, base: Path, root: Path) -> tuple[str, ...]:
+    """Return the input `working-directory` relative to the root of the checkout."""
     prefix = os.path.relpath(base.resolve(), root.resolve())
-    folders = tuple(os.path.normpath(f"{prefix}/{folder}") for folder in inputs.working_directory)
+    return tuple(os.path.normpath(f"{prefix}/{folder}") for folder in inputs.working_directory)
+
+
+def _find_apps(inputs: Inputs, root: Path, folders: tuple[str, ...]) -> tuple[apps.App, ...]:
     found = apps.find_apps(
         root,
         folders,
@@ -231,7 +244,7 @@ def _find_apps(inputs: Inputs, base: Path, root: Path) -> tuple[apps.App, ...]:
     return found
 
 
-def _target(inputs: Inputs, world: World, place: _Place, paths: tuple[str, ...]) -> publish.Target:
+def _target(inputs: Inputs, world: World, place: _Place, work: _Work) -> publish.Target:
     environ = _git_environ(world)
 
     def history(recorded: Sha, own: Sha) -> Relation:
@@ -245,7 +258,8 @@ def _target(inputs: Inputs, world: World, place: _Place, paths: tuple[str, ...])
         repository=Repository(world.private / "target.git", place.target, environ),
         inputs=inputs,
         context=place.context,
-        paths=paths,
+        directories={app.path: app.directory or "." for app in work.found},
+        patterns=tuple(folder for folder in work.folders if set(folder) & set("*?[")),
         history=history,
         is_same_repository=place.target is place.source,
         signature=_signature(inputs, world),
@@ -279,13 +293,6 @@ def _foreign_user(root: Path) -> tuple[int, int] | None:
     return owner
 
 
-def _cache_folder(inputs: Inputs, world: World, root: Path) -> Path | None:
-    if inputs.cache_dir:
-        return root / Path(inputs.cache_dir).expanduser()
-    home = world.environ.get("XDG_CACHE_HOME") or world.environ.get("HOME", "") + "/.cache"
-    return Path(home, "cdk8s-publish") if home.startswith("/") else None
-
-
 def _render(inputs: Inputs, world: World, root: Path, found: tuple[apps.App, ...]) -> tuple[RenderedManifests, ...]:
     secrets = [secret.reveal() for secret in inputs.secrets]
     owner = _foreign_user(root)
@@ -296,7 +303,7 @@ def _render(inputs: Inputs, world: World, root: Path, found: tuple[apps.App, ...
         environ=commands.scrub(world.environ, secrets, world.product.denied),
         workspace=root,
         timeout_s=inputs.timeout,
-        cache=_cache_folder(inputs, world, root),
+        cache=root / Path(inputs.cache_dir).expanduser() if inputs.cache_dir else None,
         uid=uid,
         gid=gid,
     )

@@ -7,6 +7,7 @@ import logging
 import random
 import time
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from cdk8s_publish import check, diff, plan, report
@@ -33,7 +34,7 @@ from cdk8s_publish.repository import NOTES_REF, FolderWrite, Identity, RefMove, 
 from cdk8s_publish.throttle import retry_after
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Container, Mapping
 
     from cdk8s_publish.inputs import Inputs
 
@@ -49,10 +50,14 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What one look at the remote gave: the tip, the folders of this run on it, and the plan made of them."""
+    """What one look at the remote gave: the tip, the folders of this run on it, and the plan made of them.
+
+    `abandoned` are folders of apps that this run would have found and that are gone; they stand in `folders` too.
+    """
 
     tip: Tip
     folders: tuple[Folder, ...]
+    abandoned: tuple[str, ...]
     plan: PublishPlan
 
 
@@ -69,16 +74,24 @@ class Review:
 class Target:
     """What stays the same for all attempts of a run.
 
-    `history` compares two source commits (recorded, own); `signature` signs the content of a commit.
+    `directories` maps folders of the target branch to the folders of the apps that are rendered into them, and
+    `patterns` are the wildcards that found those. `history` compares two source commits (recorded, own); `signature`
+    signs the content of a commit.
     """
 
     repository: Repository
     inputs: Inputs
     context: CIContext
-    paths: tuple[str, ...]
+    directories: Mapping[str, str]
+    patterns: tuple[str, ...]
     history: Callable[[Sha, Sha], Relation]
     is_same_repository: bool
     signature: Callable[[bytes], str] | None = None
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The folders that this run renders."""
+        return tuple(self.directories)
 
 
 class _Patience:
@@ -129,12 +142,13 @@ def publish(target: Target, first: Look, rendered: tuple[RenderedManifests, ...]
     """
     patience, seen, review = _Patience(), first, None
     while True:
+        complete = (*rendered, *(RenderedManifests(path, path, ()) for path in seen.abandoned))
         if seen.plan.action is Action.SKIP:
             return skipped(target, seen), None
         try:
             if review is None or review.folders != seen.folders:
-                review = _review(target, seen, rendered)
-            return _settle(target, seen, rendered, review), review
+                review = _review(target, seen, complete)
+            return _settle(target, seen, complete, review), review
         except (LeaseLostError, TransientRemoteError) as error:
             patience.wait(error, target)
         seen = look(target)
@@ -149,13 +163,40 @@ def _look(target: Target) -> Look:
     inputs, context = target.inputs, target.context
     tip = target.repository.look(inputs.branch, depth=inputs.history.limit or 1)
     plan.guard_branch(inputs, context, tip, is_same_repository=target.is_same_repository)
-    folders = target.repository.folders(tip, target.paths)
+    abandoned = _abandoned(target, tip)
+    folders = (*target.repository.folders(tip, target.paths), *abandoned)
     plan.guard_folders(inputs, tip, folders)
     own = context.source.sha
     relations = {
         folder.path: target.history(folder.record, own) if folder.record else Relation.FIRST for folder in folders
     }
-    return Look(tip, folders, plan.decide(inputs, context, relations))
+    paths = tuple(folder.path for folder in abandoned)
+    return Look(tip, folders, paths, plan.decide(inputs, context, relations))
+
+
+def _abandoned(target: Target, tip: Tip) -> tuple[Folder, ...]:
+    """Return the folders of apps that a pattern of this run used to find.
+
+    Only what came from this very repository and a folder that matches counts: others may publish beside us.
+    """
+    if not target.patterns:
+        return ()
+    others = [path for path in target.repository.marked(tip) if path not in target.directories]
+    return tuple(
+        folder
+        for folder in target.repository.folders(tip, others)
+        if folder.source_url == target.context.remote_url
+        and folder.directory not in target.directories.values()
+        and any(_matches(folder.directory or "", pattern) for pattern in target.patterns)
+    )
+
+
+def _matches(directory: str, pattern: str) -> bool:
+    """Whether a pattern of `working-directory` means a folder; a wildcard stays within one name, as in a shell."""
+    if "**" in pattern:
+        return fnmatchcase(directory, pattern)
+    names, wanted = directory.split("/"), pattern.split("/")
+    return len(names) == len(wanted) and all(map(fnmatchcase, names, wanted))
 
 
 def _review(target: Target, seen: Look, rendered: tuple[RenderedManifests, ...]) -> Review:
@@ -166,14 +207,18 @@ def _review(target: Target, seen: Look, rendered: tuple[RenderedManifests, ...])
     )
     with target.repository.storing(stored):
         old = target.repository.blobs(sha for one in deltas for sha in one.wanted)
-        policy = check.Policy(allow_empty=target.inputs.allow_empty, allow_secrets=target.inputs.allow_secrets)
-        checked = [check.check(one, policy, old) for one in deltas]
+        checked = [check.check(one, _policy(target, seen, one.folder.path), old) for one in deltas]
         findings = [finding for result in checked for finding in result.findings]
         _refuse(findings)
         changes = tuple(diff.compare(one, result, old) for one, result in zip(deltas, checked, strict=True))
         findings += _guard_removals(target, seen, changes)
         _refuse(findings)
     return Review(seen.folders, changes, tuple(findings))
+
+
+def _policy(target: Target, seen: Look, path: str) -> check.Policy:
+    inputs = target.inputs
+    return check.Policy(allow_empty=inputs.allow_empty or path in seen.abandoned, allow_secrets=inputs.allow_secrets)
 
 
 def _guard_removals(target: Target, seen: Look, changes: tuple[Changes, ...]) -> tuple[Finding, ...]:
@@ -202,11 +247,17 @@ def _settle(target: Target, seen: Look, rendered: tuple[RenderedManifests, ...],
     """Do what the plan says, once."""
     if seen.plan.action is Action.DIFF:
         return _publication(Outcome.DRY_RUN, target, seen, review)
-    if all(folder.is_managed for folder in seen.folders) and not any(item.files for item in review.changes):
+    if not any(item.files for item in review.changes) and all(_is_marked(target, folder) for folder in seen.folders):
         _record(target, seen)
         return _publication(Outcome.UNCHANGED, target, seen, review)
     sha = _move(target, seen, rendered, review)
     return _publication(Outcome.PUBLISHED, target, seen, review, sha)
+
+
+def _is_marked(target: Target, folder: Folder) -> bool:
+    """Whether a folder's mark still says where its app is; an app that moved away is not an app that is gone."""
+    known = (None, target.directories.get(folder.path, folder.directory))
+    return folder.is_managed and folder.directory in known
 
 
 def _publication(
@@ -244,13 +295,20 @@ def _move(target: Target, seen: Look, rendered: tuple[RenderedManifests, ...], r
     repository, source, tip = target.repository, target.context.source, seen.tip
     held = {folder.path: folder for folder in seen.folders}
     counts = {item.path: item.manifests for item in review.changes}
-    writes = [FolderWrite(held[i.path], i.files, _metadata(target, counts[i.path])) for i in rendered]
+    writes = [
+        FolderWrite(
+            held[item.path],
+            item.files,
+            None if item.path in seen.abandoned else _metadata(target, item.path, counts[item.path]),
+        )
+        for item in rendered
+    ]
     tree = repository.write(tip, writes)
     history = target.inputs.history
     parents = repository.parents(tip, history.limit, lambda sha: _signed(target, sha)) if history.keep else ()
     message = report.commit_message(target.inputs.commit_message, source, review.changes)
     sha = _signed(target, repository.commit(tree, parents, message, _identity(target)))
-    notes = _annotate(target, tip, sha)
+    notes = _annotate(target, tip, sha, seen.abandoned)
     branch = RefMove(f"refs/heads/{tip.branch}", sha, tip.sha)
     # The note moves with the branch, also where it says nothing new: its lease is what an unchanged run, which moves
     # nothing but the note, races against.
@@ -295,16 +353,17 @@ def _push(target: Target, moves: tuple[RefMove, ...]) -> None:
         _log.info("The connection failed after the server had applied the push: %s is %s", real.ref, real.new)
 
 
-def _annotate(target: Target, tip: Tip, sha: Sha) -> Sha:
+def _annotate(target: Target, tip: Tip, sha: Sha, abandoned: Container[str] = ()) -> Sha:
     own = target.context.source.sha
     records = noted_records(target.repository.note(tip.sha)) if tip.sha and tip.notes else {}
-    paths = dict(sorted({**records, **dict.fromkeys(target.paths, own)}.items()))
+    paths = {path: sha for path, sha in records.items() if path not in abandoned}
+    paths = dict(sorted({**paths, **dict.fromkeys(target.paths, own)}.items()))
     text = json.dumps({"drySha": own, "paths": paths}, ensure_ascii=False) + "\n"
     return target.repository.annotate(tip, sha, text, _identity(target))
 
 
-def _metadata(target: Target, manifests: int) -> bytes:
-    """`hydrator.metadata` in the format of Argo CD's hydrator; `manifests` is our own and ignored by it."""
+def _metadata(target: Target, path: str, manifests: int) -> bytes:
+    """`hydrator.metadata` in the format of Argo CD's hydrator; `directory` and `manifests` are our own."""
     source = target.context.source
     values = {
         "repoURL": target.context.remote_url,
@@ -313,6 +372,7 @@ def _metadata(target: Target, manifests: int) -> bytes:
         "date": source.date,
         "subject": source.subject,
         "body": source.body.strip(),
+        "directory": target.directories[path],
         "manifests": manifests,
     }
     return (json.dumps({key: value for key, value in values.items() if value != ""}, indent=2) + "\n").encode()

@@ -321,7 +321,7 @@ class Repository:
         blobs = self.blobs(marks.values())
         records = noted_records(self.note(tip.sha)) if tip.sha and tip.notes else {}
         return tuple(
-            Folder(path, held, path in marks, *_recorded(blobs.get(marks.get(path, Sha("")), b""), records.get(path)))
+            _managed(path, held, blobs[marks[path]], records.get(path)) if path in marks else Folder(path, held)
             for path, held in files.items()
         )
 
@@ -493,12 +493,19 @@ def noted_records(note: bytes) -> dict[str, Sha]:
     return {path: Sha(sha) for path, sha in paths.items() if isinstance(sha, str)} if isinstance(paths, dict) else {}
 
 
-def _recorded(metadata: bytes, noted: Sha | None) -> tuple[Sha | None, int | None]:
-    """Read source revision and number of resources from `hydrator.metadata`; a note is newer than the file."""
+def _managed(path: str, files: Mapping[str, Sha], metadata: bytes, noted: Sha | None) -> Folder:
+    """Make a folder of what `hydrator.metadata` says of it; a note is newer than the file."""
     values = _json_object(metadata)
-    record, manifests = noted or values.get("drySha"), values.get("manifests")
-    sha = Sha(record) if isinstance(record, str) and re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", record) else None
-    return sha, (manifests if isinstance(manifests, int) else None)
+    record, manifests, directory = noted or values.get("drySha"), values.get("manifests"), values.get("directory")
+    return Folder(
+        path,
+        files,
+        is_managed=True,
+        record=Sha(record) if isinstance(record, str) and re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", record) else None,
+        manifests=manifests if isinstance(manifests, int) else None,
+        source_url=str(values.get("repoURL", "")),
+        directory=directory if isinstance(directory, str) else None,
+    )
 
 
 def _json_object(data: bytes) -> dict[str, object]:

@@ -1,0 +1,90 @@
+"""Several apps of one checkout on one branch: one commit, and folders that follow their apps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.checkouts import Checkout, config_map
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from support.remotes import Remote
+    from support.runner import Cli
+
+RUN = ("run", "--install", "none", "--working-directory", "apps/*", "--path", "clusters/prod/{app}")
+
+
+def folders(remote: Remote) -> set[str]:
+    """Return the folders on the branch that hold manifests."""
+    return {name.rpartition("/")[0] for name in remote.files("manifests") if name.endswith(".yaml")}
+
+
+def add_app(checkout: Checkout, name: str, resources: int = 1) -> None:
+    checkout.write(f"apps/{name}/cdk8s.yaml", (checkout.path / "cdk8s.yaml").read_bytes())
+    for number in range(resources):
+        checkout.write(f"apps/{name}/rendered/{number}.yaml", config_map(f"{name}-{number}"))
+
+
+@pytest.fixture
+def monorepo(checkout: Checkout) -> Checkout:
+    for name in ("shop", "blog", "mail"):
+        add_app(checkout, name)
+    checkout.commit("Add apps")
+    return checkout
+
+
+def test_monorepo__all_apps_are_published_in_one_commit(monorepo: Checkout, cli: Cli) -> None:
+    cli.run(*RUN, cwd=monorepo.path).ok()
+    assert folders(monorepo.origin) == {f"clusters/prod/{name}" for name in ("shop", "blog", "mail")}
+    assert len(monorepo.origin.log("manifests")) == 1
+
+
+def test_monorepo__the_folder_of_an_app_that_is_gone_goes_too(monorepo: Checkout, cli: Cli) -> None:
+    cli.run(*RUN, cwd=monorepo.path).ok()
+    monorepo.git("rm", "-rq", "apps/mail")
+    monorepo.commit("Give up mail")
+    cli.run(*RUN, cwd=monorepo.path).ok()
+    files = monorepo.origin.files("manifests")
+    assert not [name for name in files if "mail" in name]
+    assert folders(monorepo.origin) == {"clusters/prod/shop", "clusters/prod/blog"}
+    cli.run(*RUN, cwd=monorepo.path).ok()
+    assert monorepo.origin.files("manifests") == files
+
+
+def test_monorepo__removing_an_app_needs_consent_above_the_budget(monorepo: Checkout, cli: Cli) -> None:
+    add_app(monorepo, "mail", resources=5)
+    monorepo.commit("Grow mail")
+    cli.run(*RUN, cwd=monorepo.path).ok()
+    before = monorepo.origin.tip("manifests")
+    monorepo.git("rm", "-rq", "apps/mail")
+    monorepo.commit("Give up mail")
+    cli.run(*RUN, cwd=monorepo.path).exits(4)
+    assert monorepo.origin.tip("manifests") == before
+    cli.run(*RUN, "--allow-removals", cwd=monorepo.path).ok()
+    assert "clusters/prod/mail" not in folders(monorepo.origin)
+
+
+def test_monorepo__folders_of_others_stay(monorepo: Checkout, cli: Cli, tmp_path: Path) -> None:
+    other = Checkout.create(tmp_path / "other", {})
+    add_app(other, "news")
+    other.commit("Add news")
+    target = ("--repository", str(monorepo.origin.path))
+    cli.run(*RUN, *target, cwd=other.path).ok()
+    # Named without a wildcard: nothing says that it went with the apps that the wildcard finds.
+    alone = ("run", "--install", "none", "--working-directory", "apps/mail", "--path", "clusters/prod/mail")
+    cli.run(*alone, cwd=monorepo.path).ok()
+    monorepo.git("mv", "apps/mail", "mail")
+    monorepo.commit("Move mail out of apps")
+    moved = ("run", "--install", "none", "--working-directory", "mail", "--path", "clusters/prod/mail")
+    cli.run(*moved, cwd=monorepo.path).ok()
+    cli.run(*RUN, cwd=monorepo.path).ok()
+    assert folders(monorepo.origin) == {f"clusters/prod/{name}" for name in ("news", "mail", "shop", "blog")}
+
+
+def test_monorepo__two_apps_for_one_folder_are_refused(monorepo: Checkout, cli: Cli) -> None:
+    result = cli.run("run", "--install", "none", "--working-directory", "apps/*", cwd=monorepo.path)
+    result.exits(2)
+    assert monorepo.origin.tip("manifests") is None
