@@ -21,6 +21,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "src"))
 
 from cdk8s_publish import errors  # noqa: E402
+from cdk8s_publish.apps import MANAGERS  # noqa: E402
+from cdk8s_publish.flux.charts import FLUX_OPTIONS  # noqa: E402
 from cdk8s_publish.inputs import INPUTS, OUTPUTS, PREFIX, InputSpec, Kind, Section  # noqa: E402
 
 if TYPE_CHECKING:
@@ -97,12 +99,33 @@ def reference_exit_codes() -> Iterator[str]:
             yield f"| {cls.exit_code} | {' '.join(str(inspect.getdoc(cls)).split(chr(10) * 2)[0].split())} |"
 
 
+def reference_managers() -> Iterator[str]:
+    """Yield one table for each ecosystem: which files stand for which package manager and what it is told to do."""
+    for ecosystem, managers in MANAGERS.items():
+        yield from (f"### {ecosystem}", "", "| files | package manager | command | lock file |", "|---|---|---|---|")
+        for manager in managers:
+            files = " and ".join(f"`{file}`" for file in manager.files)
+            command = f"`{manager.command.replace('|', chr(92) + '|')}`" if manager.command else "none: see below"
+            yield f"| {files} | {manager.name} | {command} | {'yes' if manager.is_locked else '**no**: a warning'} |"
+        yield ""
+
+
+def reference_flux() -> Iterator[str]:
+    """Yield the table of the options of `cdk8s-publish flux`."""
+    yield from ("| option | default | | in Flux 1 |", "|---|---|---|---|")
+    for option in FLUX_OPTIONS:
+        default = f"`{option.default}`" if option.default else ""
+        yield f"| `--{option.name}` | {default} | {option.help} | {f'`{option.flux1}`' if option.flux1 else ''} |"
+
+
 PARTS: Mapping[str, Mapping[str, Iterator[str]]] = {
     "action.yml": {"inputs": action_inputs(), "outputs": action_outputs()},
     ".gitlab-ci-template.yml": {"inputs": template_inputs(), "variables": template_variables()},
     "docs/reference/inputs.md": {"inputs": reference_inputs()},
     "docs/reference/outputs.md": {"outputs": reference_outputs()},
     "docs/reference/exit-codes.md": {"exit codes": reference_exit_codes()},
+    "docs/reference/detection.md": {"package managers": reference_managers()},
+    "docs/reference/flux.md": {"options": reference_flux()},
 }
 
 

@@ -59,7 +59,7 @@ def main(argv: Sequence[str], environ: MutableMapping[str, str], stdout: TextIO,
     try:
         options = _parser().parse_args([command, *argv[argv[:1] == [command] :]] if _names_command(argv) else argv)
         if command == "flux":
-            return _flux(vars(options), stdout)
+            return _flux(vars(options), given.get("JSII_NODE") or "node", stdout)
         raw, unknown = from_environ(given)
         raw |= {name: value for name, value in vars(options).items() if value is not None and name not in _OWN}
         inputs = parse(raw)
@@ -167,14 +167,14 @@ def _report_failure(error: PublishError, screen: Console) -> int:
     return error.exit_code
 
 
-def _flux(options: Mapping[str, Any], stdout: TextIO) -> int:
+def _flux(options: Mapping[str, Any], node: str, stdout: TextIO) -> int:
     from cdk8s_publish.flux import charts  # noqa: PLC0415
     from cdk8s_publish.repository import Checkout, split_credential  # noqa: PLC0415
 
     raw = {name: value for name, value in options.items() if value is not None and name not in _OWN}
     if not raw.get("url"):
         raw["url"] = split_credential(Checkout(Path.cwd(), {}).remote_url())[0]
-    stdout.write(charts.render(charts.parse(raw)))
+    stdout.write(charts.render(charts.parse(raw), node))
     return 0
 
 
