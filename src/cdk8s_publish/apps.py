@@ -167,11 +167,21 @@ class App:
 
         An app command that calls `cdk8s synth` writes to the CLI's default folder when nothing else is said.
         """
+        return self.output or (CLI_OUTPUT if self._calls_cli else "")
+
+    @property
+    def needs_cli(self) -> bool:
+        """Whether only `cdk8s synth` renders what cdk8s.yaml asks for: validations, or the Helm format."""
+        synth_config = self.config.get("synthConfig")
+        is_helm = isinstance(synth_config, dict) and synth_config.get("format") == "helm"
+        return (is_helm or bool(self.config.get("validations"))) and not self._calls_cli
+
+    @property
+    def _calls_cli(self) -> bool:
         words = self.command.split()
-        calls_cli = any(
+        return any(
             word.endswith(("cdk8s", "cdk8s-cli")) and after.startswith("synth") for word, after in pairwise(words)
         )
-        return self.output or (CLI_OUTPUT if calls_cli else "")
 
 
 def find_apps(  # noqa: PLR0913 - the inputs that say how an app is run

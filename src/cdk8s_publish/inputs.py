@@ -87,6 +87,7 @@ class Inputs:
     before_synth: str
     output: str
     timeout: int
+    type_check: bool
     cache_dir: str
     repository: str
     token: Secret
@@ -104,6 +105,7 @@ class Inputs:
     allow_empty: bool
     allow_removals: bool
     allow_secrets: bool
+    allow_helm: bool
     allow_rollback: bool
 
     @property
@@ -174,6 +176,14 @@ INPUTS: tuple[InputSpec, ...] = (
         Section.APP,
         "How long the installation and the app may take, each: a number of seconds, or `90s`, `10m`, `1h`.",
         default="10m",
+    ),
+    InputSpec(
+        "type-check",
+        Kind.FLAG,
+        Section.APP,
+        "`false` lets ts-node run a TypeScript app without checking its types (`TS_NODE_TRANSPILE_ONLY`): several "
+        "times faster, for apps whose types another job checks.",
+        default="true",
     ),
     InputSpec(
         "cache-dir",
@@ -297,6 +307,14 @@ INPUTS: tuple[InputSpec, ...] = (
         Kind.FLAG,
         Section.GUARDS,
         "Publish even when a Secret with readable values was rendered. Values are never shown in logs or diffs.",
+        default="false",
+    ),
+    InputSpec(
+        "allow-helm",
+        Kind.FLAG,
+        Section.GUARDS,
+        "Publish the Helm chart that `synthConfig` of `cdk8s.yaml` asks for. Flux would take its `Chart.yaml` for a "
+        "resource: point a HelmRelease at the folder, no Kustomization.",
         default="false",
     ),
     InputSpec(

@@ -238,8 +238,9 @@ class Overwritten:
 class RenderedManifests:
     """The YAML that synth wrote, plus every other file of the output folder, sorted by `path`.
 
-    `path` is the folder on the target branch that these files replace. `refused` are entries of the output folder
-    that can't be published at all (links that leave it, devices), as findings.
+    `path` is the folder on the target branch that these files replace. `refused` are the findings of the
+    synth itself: entries of the output folder that can't be published at all (links that leave it, devices), and what
+    the validation plugins of cdk8s.yaml reported.
     """
 
     app: str

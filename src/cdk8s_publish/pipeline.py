@@ -88,7 +88,7 @@ def generate(inputs: Inputs, world: World) -> bytes:
 
     """
     found = _find_apps(inputs, world.folder, _folders(inputs, world.folder, world.folder))
-    policy = check.Policy(allow_empty=inputs.allow_empty, allow_secrets=True)
+    policy = check.Policy(allow_empty=inputs.allow_empty, allow_secrets=True, allow_helm=inputs.allow_helm)
     documents = []
     for rendered in _render(inputs, world, world.folder, found):
         findings = check.check(delta(rendered, Folder(rendered.path)), policy, {}).findings

@@ -218,7 +218,11 @@ def _review(target: Target, seen: Look, rendered: tuple[RenderedManifests, ...])
 
 def _policy(target: Target, seen: Look, path: str) -> check.Policy:
     inputs = target.inputs
-    return check.Policy(allow_empty=inputs.allow_empty or path in seen.abandoned, allow_secrets=inputs.allow_secrets)
+    return check.Policy(
+        allow_empty=inputs.allow_empty or path in seen.abandoned,
+        allow_secrets=inputs.allow_secrets,
+        allow_helm=inputs.allow_helm,
+    )
 
 
 def _guard_removals(target: Target, seen: Look, changes: tuple[Changes, ...]) -> tuple[Finding, ...]:

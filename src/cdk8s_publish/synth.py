@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 PRELOAD = Path(__file__).with_name("preload.cjs")
 _INVISIBLE = dict.fromkeys((*range(0x200C, 0x2010), *range(0x202A, 0x202F), *range(0x206A, 0x2070), 0xFEFF))
 PROBE_S = 30
+VALIDATION_FAILED = 2
+"""Exit code of `cdk8s synth` when a validation plugin's report says failure (cdk8s-cli, lib/util.js)."""
 COMMAND_NOT_FOUND = 127
 COMMAND_NOT_EXECUTABLE = 126
 
@@ -45,8 +47,9 @@ class SynthOptions:
 
     `environ` is scrubbed already. `workspace` is the checkout that `source` is a copy of: variables that point into
     it point into the copy for the app. `cache` is a folder that survives the run (downloads of package managers, the
-    jsii package cache), `home` the home folder that installers and apps share. `uid` and `gid` are set where we are
-    root and the app must not be.
+    jsii package cache), `home` the home folder that installers and apps share. `has_type_check` is
+    false when ts-node may leave the types of a TypeScript app unchecked. `uid` and `gid` are set where we are root and
+    the app must not be.
     """
 
     environ: Mapping[str, str] = field(repr=False)
@@ -54,6 +57,7 @@ class SynthOptions:
     timeout_s: float
     cache: Path | None = None
     home: Path | None = None
+    has_type_check: bool = True
     uid: int | None = None
     gid: int | None = None
 
@@ -101,9 +105,9 @@ class _Place:
         self, directory: str, source: Path, private: Path, options: SynthOptions, on_line: Callable[[str], None]
     ) -> None:
         self.source, self.private, self._options, self._on_line = source, private, options, on_line
-        self.timeout_s = options.timeout_s
-        self.folder = source / directory
+        self.timeout_s, self.folder = options.timeout_s, source / directory
         self.home, self.tmp = options.home or private / "home", private / "tmp"
+        self.cache = options.cache or self.home / ".cache"
         for folder in (private, self.home, self.tmp):
             self.make(folder)
 
@@ -136,7 +140,7 @@ class _Place:
             ]
         )
         return {
-            **_caches(self._options.cache or self.home / ".cache"),
+            **_caches(self.cache),
             **copied,
             "HOME": str(self.home),
             "TMPDIR": str(self.tmp),
@@ -147,6 +151,7 @@ class _Place:
             "GIT_OPTIONAL_LOCKS": "0",
             # A linked dependency folder is the user's: importing from it must not write into it.
             "PYTHONDONTWRITEBYTECODE": "1",
+            **({} if self._options.has_type_check else {"TS_NODE_TRANSPILE_ONLY": "true"}),
         }
 
     def _upwards(self) -> Iterator[Path]:
@@ -164,6 +169,7 @@ class _Synth:
         self.app, self.place, self.folder, self.source = app, place, place.folder, place.source
         self.out, self.kept = place.make(place.private / "out"), place.make(place.private / "kept")
         self.own_output = self._own_output()
+        self.reports = place.private / "validation-reports.json"
 
     def manifests(self) -> RenderedManifests:
         if self.own_output:
@@ -175,8 +181,10 @@ class _Synth:
             if done.timed_out or done.returncode != 0:
                 raise _step_failure("The command `before-synth`", self.app.before, done, self.place.timeout_s)
         before = self._now()
-        done = self.place.run(self.app.command, environ)
-        if done.timed_out or done.returncode != 0:
+        done = self.place.run(self._command(), environ)
+        reported = _validation_findings(self.reports, self.out)
+        has_failed_validation = done.returncode == VALIDATION_FAILED and reported
+        if done.timed_out or (done.returncode != 0 and not has_failed_validation):
             raise self._failure(done)
         output = self._output(before)
         files, refused = collect(output)
@@ -185,8 +193,25 @@ class _Synth:
             path=self.app.path,
             files=files,
             overwritten=_overwritten(self.kept, output),
-            refused=refused,
+            refused=(*refused, *reported),
         )
+
+    def _command(self) -> str:
+        """Return the app command, or `cdk8s synth` around it where only that does what cdk8s.yaml asks for.
+
+        The CLI discards what the app prints; led to the error output it is shown.
+        """
+        if not self.app.needs_cli:
+            return self.app.command
+        options = {
+            "app": f"{{ {self.app.command}\n}} 1>&2",
+            "output": str(self.out),
+            "plugins-dir": f"{self.place.cache}/cdk8s-plugins",
+            "validation-reports-output-file": str(self.reports),
+        }
+        if "pluginsDirectory" in self.app.config:
+            del options["plugins-dir"]
+        return "cdk8s synth " + " ".join(f"--{name} {shlex.quote(value)}" for name, value in options.items())
 
     def _app_environ(self) -> dict[str, str]:
         environ = self.place.environ()
@@ -261,6 +286,11 @@ class _Synth:
         )
 
     def _hint(self, done: Completed, evidence: str) -> str:
+        if done.returncode == COMMAND_NOT_FOUND and self.app.needs_cli:
+            return (
+                "Validations and the Helm format of cdk8s.yaml are the cdk8s CLI's work: add `cdk8s-cli` to the app's "
+                "development dependencies, or install it before this step."
+            )
         if done.returncode in {COMMAND_NOT_FOUND, COMMAND_NOT_EXECUTABLE}:
             return (
                 "A program of the app command is not there. Install it before this step, or let the input `install` "
@@ -384,6 +414,26 @@ def _pip_agrees(folder: Path) -> bool:
 
 def _distribution(name: str, version: str) -> tuple[str, str]:
     return re.sub(r"[-_.]+", "-", name).lower(), version
+
+
+def _validation_findings(reports: Path, output: Path) -> tuple[Finding, ...]:
+    """Return the violations that validation plugins reported (format: cdk8s-cli, lib/plugins/validation.js)."""
+    try:
+        found = json.loads(reports.read_bytes())["reports"]
+    except FileNotFoundError:
+        return ()
+    return tuple(
+        Finding(
+            level=Level.WARNING if report["summary"]["status"] == "success" else Level.ERROR,
+            rule="validation",
+            message=f"{report['summary']['plugin']}: {violation['ruleName']} ({construct['resourceName']})",
+            file=os.path.relpath(construct["manifestPath"], output),
+            hint=" ".join(filter(None, (violation.get("recommendation"), violation.get("fix")))),
+        )
+        for report in found
+        for violation in report["violations"]
+        for construct in violation["violatingConstructs"]
+    )
 
 
 def _overwritten(kept: Path, output: Path) -> tuple[Overwritten, ...]:

@@ -12,6 +12,7 @@ import pytest
 from cdk8s_publish import commands
 from cdk8s_publish.apps import find_apps
 from cdk8s_publish.errors import SynthError
+from cdk8s_publish.model import Level
 from cdk8s_publish.snapshot import snapshot
 from cdk8s_publish.synth import SynthOptions, collect, install, synthesize
 from support import snapshots
@@ -50,7 +51,13 @@ def workspace(tmp_path: Path) -> Path:
 
 
 def render(
-    workspace: Path, app: str = "", *, output: str = "", installs: str = "none", timeout_s: float = 60
+    workspace: Path,
+    app: str = "",
+    *,
+    output: str = "",
+    installs: str = "none",
+    timeout_s: float = 60,
+    has_type_check: bool = True,
 ) -> tuple[RenderedManifests, list[str]]:
     lines: list[str] = []
     (found,) = find_apps(workspace, ("",), command=app, output=output, install=installs, path="dist")
@@ -59,7 +66,9 @@ def render(
     base.mkdir(mode=0o700)
     source = snapshot(workspace, base / "source")
     environ = commands.scrub(os.environ, [])
-    options = SynthOptions(environ, workspace, timeout_s, cache=workspace.parent / "cache")
+    options = SynthOptions(
+        environ, workspace, timeout_s, cache=workspace.parent / "cache", has_type_check=has_type_check
+    )
     for step in found.install:
         install(step, source, base / "app", options, lines.append)
     rendered = synthesize(found, source, base / "app", options, lines.append)
@@ -220,6 +229,61 @@ def test_synth__serves_an_app_command_that_calls_the_cli(workspace: Path) -> Non
     rendered, _ = render(workspace, "cdk8s synth")
     assert list(texts(rendered)) == ["chart.k8s.yaml"]
     assert not (workspace / "dist").exists()
+
+
+PLUGIN = """
+exports.Validator = class {
+  constructor(properties) { this.properties = properties; }
+  async validate(context) {
+    for (const manifest of context.manifests) {
+      for (const resource of context.parseManifest(manifest)) {
+        context.report.addViolation({
+          ruleName: 'no-config', recommendation: 'Use something else.', fix: 'Remove it.',
+          violatingResources: [{ resourceName: resource.metadata.name, manifestPath: manifest, locations: [] }],
+        });
+      }
+    }
+    context.report.submit(this.properties.status);
+  }
+};
+"""
+
+
+@pytest.mark.synth
+@pytest.mark.parametrize(("status", "level"), [("failure", Level.ERROR), ("success", Level.WARNING)])
+def test_synth__turns_the_reports_of_validation_plugins_into_findings(
+    workspace: Path, status: str, level: Level
+) -> None:
+    (workspace / "main.js").write_text(JAVASCRIPT % ("", "add('a', 'a'); console.log('shown')"))
+    (workspace / "plugin.js").write_text(PLUGIN)
+    (workspace / "cdk8s.yaml").write_text(
+        "app: node main.js\nvalidations:\n  - package: ./plugin.js\n    version: 1.0.0\n    class: Validator\n"
+        f"    properties:\n      status: {status}\n"
+    )
+    rendered, lines = render(workspace)
+    assert list(texts(rendered)) == ["chart.k8s.yaml"]
+    assert [(item.level, item.rule, item.file) for item in rendered.refused] == [
+        (level, "validation", "chart.k8s.yaml")
+    ]
+    assert rendered.refused[0].message.endswith("plugin.js: no-config (a)")
+    assert rendered.refused[0].hint == "Use something else. Remove it."
+    assert "shown" in lines
+
+
+@pytest.mark.synth
+def test_synth__renders_the_helm_format_that_cdk8s_yaml_asks_for(workspace: Path) -> None:
+    (workspace / "main.js").write_text(JAVASCRIPT % ("", "add('a', 'a')"))
+    (workspace / "cdk8s.yaml").write_text("app: node main.js\nsynthConfig:\n  format: helm\n  chartVersion: 1.2.3\n")
+    rendered, _ = render(workspace)
+    assert list(texts(rendered)) == ["Chart.yaml", "README.md", "templates/chart.k8s.yaml"]
+
+
+@pytest.mark.parametrize(("has_type_check", "shown"), [(True, "no"), (False, "true")])
+def test_synth__leaves_types_unchecked_when_that_is_asked_for(
+    workspace: Path, has_type_check: bool, shown: str
+) -> None:
+    _, lines = render(workspace, "echo ${TS_NODE_TRANSPILE_ONLY:-no}", has_type_check=has_type_check)
+    assert lines == [shown]
 
 
 def test_synth__leads_variables_that_point_into_the_checkout_into_the_copy(
