@@ -289,7 +289,6 @@ def check_changes(changes: Sequence[Changes], *, consent: bool) -> tuple[Finding
 
     A resource that moved to another folder of the same run is not removed.
     """
-    level = Level.WARNING if consent else Level.ERROR
     added = {item.resource for one in changes for item in one.of(ChangeKind.ADDED)}
     findings = []
     for one in changes:
@@ -298,13 +297,19 @@ def check_changes(changes: Sequence[Changes], *, consent: bool) -> tuple[Finding
         if len(gone) >= REMOVAL_MINIMUM and 2 * len(gone) > before:
             names = ", ".join(item.title for item in gone[:_LISTED])
             more = f" and {len(gone) - _LISTED} more" if len(gone) > _LISTED else ""
-            message = f"{len(gone)} of {before} resources in {one.path or '.'} would be deleted: {names}{more}."
-            findings.append(Finding(level, "removal-budget", message, hint=CONSENT_HINT))
+            what = f"{len(gone)} of {before} resources in {one.path or '.'}"
+            findings.append(_removal("removal-budget", what, f": {names}{more}.", consent=consent))
         for item in gone:
             if item.resource and (item.resource.group, item.resource.kind) in PRECIOUS:
-                message = f"{item.resource} would be deleted, and with it what it holds."
-                findings.append(Finding(level, "precious-removal", message, item.file, item.resource, CONSENT_HINT))
+                finding = _removal("precious-removal", item.title, ", and with it what it holds.", consent=consent)
+                findings.append(replace(finding, file=item.file, resource=item.resource))
     return tuple(findings)
+
+
+def _removal(rule: str, what: str, rest: str, *, consent: bool) -> Finding:
+    if consent:
+        return Finding(Level.WARNING, rule, f"Consent was given to delete {what}{rest}")
+    return Finding(Level.ERROR, rule, f"This would delete {what}{rest}", hint=CONSENT_HINT)
 
 
 def _resources(changes: Changes, kind: ChangeKind) -> int:

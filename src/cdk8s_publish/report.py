@@ -55,7 +55,7 @@ def summary(  # noqa: PLR0913  # each is a value of its own; a bundle would be u
     tail = [_stage_table(stages)] if stages else []
     changes = [(one.path, item) for one in publication.changes for item in _by_gravity(one.items)]
     room = limit - _size(*head, *tail) - 1_000
-    listed = _fit([_finding(finding) for finding in findings], room // 4, "finding")
+    listed = _findings(findings, room // 4)
     table = _change_table(changes, room // 4, has_paths=len(publication.changes) > 1)
     diffs = _fit([_details(item) for _, item in changes if item.diff], room - _size(listed, table), "diff")
     return "\n\n".join(part for part in (*head, listed, table, diffs, *tail) if part) + "\n"
@@ -64,7 +64,7 @@ def summary(  # noqa: PLR0913  # each is a value of its own; a bundle would be u
 def failure(error: PublishError, findings: Sequence[Finding], limit: int = SUMMARY_LIMIT) -> str:
     """Return the job summary of a run that failed, at most `limit` bytes: what, why, and what to do."""
     head = f"## Not published: {_words(_shortened(str(error), 500))}"
-    listed = _fit([_finding(finding) for finding in findings], limit // 2, "finding")
+    listed = _findings(findings, limit // 2)
     lines = map(_printable, error.evidence[-limit // 16 :].expandtabs().splitlines())
     evidence = _fenced("\n".join(lines)) if error.evidence and not findings else ""
     hint = "" if findings else _words(_shortened(error.hint, limit // 16))
@@ -211,10 +211,18 @@ def _details(item: Change) -> str:
     return f"<details><summary>{title}</summary>\n\n{_fenced(item.diff, 'diff')}\n\n</details>\n"
 
 
+def _findings(findings: Sequence[Finding], room: int) -> str:
+    """List findings, and after them what to do, once for all that have the same remedy."""
+    hints = _fit(
+        [_words(hint) for hint in dict.fromkeys(finding.hint for finding in findings) if hint], room // 4, "hint"
+    )
+    listed = _fit([_finding(finding) for finding in findings], room - _size(hints), "finding")
+    return "\n\n".join(part for part in (listed, hints) if part)
+
+
 def _finding(finding: Finding) -> str:
     parts = [f"- **{finding.level}** {_code(finding.rule)}: {_words(_shortened(finding.message, 2_000))}"]
     parts += [f"({', '.join(map(_code, finding.where))})"] if finding.where else []
-    parts += [_words(finding.hint)] if finding.hint else []
     return " ".join(parts)
 
 

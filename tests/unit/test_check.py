@@ -283,7 +283,7 @@ def test_removals__message_lists_what_would_go() -> None:
     (finding,) = check_changes([changes(configs(25), left=3)], consent=False)
     assert finding.level is Level.ERROR
     assert finding.message.startswith(
-        "25 of 28 resources in dist would be deleted: ConfigMap n/c000, ConfigMap n/c001,"
+        "This would delete 25 of 28 resources in dist: ConfigMap n/c000, ConfigMap n/c001,"
     )
     assert finding.message.endswith("ConfigMap n/c019 and 5 more.")
     assert "allow-removals" in finding.hint
@@ -304,7 +304,9 @@ def test_removals__precious_kinds(group: str, kind: str) -> None:
     one = changes([ResourceId(group, kind, "", "x")], left=100)
     (finding,) = check_changes([one], consent=False)
     assert (finding.rule, finding.level, finding.resource) == ("precious-removal", Level.ERROR, one.items[0].resource)
-    assert check_changes([one], consent=True) == (replace(finding, level=Level.WARNING),)
+    assert finding.message == f"This would delete {one.items[0].title}, and with it what it holds."
+    message = f"Consent was given to delete {one.items[0].title}, and with it what it holds."
+    assert check_changes([one], consent=True) == (replace(finding, level=Level.WARNING, message=message, hint=""),)
 
 
 def test_removals__same_kind_of_another_group_is_not_precious() -> None:

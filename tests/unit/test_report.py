@@ -65,7 +65,7 @@ STAGES = (Stage("Install with `npm ci`", 2.31), Stage("Publish to `manifests`", 
 NASTY = (
     "a|b", "`code`", "``", "**bold**", "_it_", "<b>", "</code></details><script>alert(1)</script>", "&lt;", "@octocat",
     "[x](https://evil.example)", "https://evil.example", "www.evil.example", "#1", ":tada:", "~~x~~", "$x$", "\\|",
-    "a\nb", "a\r\nb", "\x1b[31m", "\u202e", "\udcff", "```", "~~~~", "# h", "<!--", "-->", "x" * 3_000, "o/r#1", "![i](x)",
+    "a\nb", "a\r\nb", "\x1b[31m", "\u202e", "\udcff", "```", "~~~~", "# h", "<!--", "-->", "x" * 3_000, "o/r#1", "![x]",
 )  # fmt: skip
 ALLOWED = {"h2", "p", "a", "code", "br", "ul", "li", "strong", "table", "thead", "tbody", "tr", "th", "td", "em", "pre"}
 ALLOWED |= {"details", "summary"}
@@ -335,3 +335,13 @@ def test_commit_message__template(template: str, subject: str) -> None:
 
 def test_fill__fills_once() -> None:
     assert report.fill("{subject}", replace(SOURCE, subject="{sha}"), []) == "{sha}"
+
+
+@pytest.mark.parametrize("limit", [8_000, 65_536])
+def test_failure__stays_within_the_limit(limit: int) -> None:
+    error = CheckError("é" * 90_000, evidence="é\x00\n" * 90_000, hint="<é>" * 90_000)
+    many = [replace(FINDING, message="<é>" * 9_000, hint=f"{n}" * 900) for n in range(900)]
+    for findings in ([], [FINDING], many):
+        text = report.failure(error, findings, limit)
+        assert len(text.encode()) <= limit
+        check_page(text)
