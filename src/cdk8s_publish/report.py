@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import html
 import re
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from cdk8s_publish.model import Change, ChangeKind, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from cdk8s_publish.errors import PublishError
     from cdk8s_publish.model import Changes, CIContext, Finding, Publication, SourceRevision
@@ -21,6 +21,8 @@ SUMMARY_LIMIT = 1_000_000
 """Bytes; a job summary of GitHub may have 1 MiB, and a longer one is dropped whole."""
 
 _SHORT = 12
+_PART_MINIMUM = 40  # with fewer bytes left there is no use in rendering the next part
+_T = TypeVar("_T")
 _LISTED = 20
 _SPECIAL = re.compile(r"[&<>|\\`*_{}\[\]#~@$^\"]|:(?=\S)|(?<=www)\.")
 """What means something to Markdown, HTML or GitHub: emphasis, tables, tags, links, issues, formulas, `:emoji:`."""
@@ -57,7 +59,8 @@ def summary(  # noqa: PLR0913  # each is a value of its own; a bundle would be u
     room = limit - _size(*head, *tail) - 1_000
     listed = _findings(findings, room // 4)
     table = _change_table(changes, room // 4, has_paths=len(publication.changes) > 1)
-    diffs = _fit([_details(item) for _, item in changes if item.diff], room - _size(listed, table), "diff")
+    shown = [item for _, item in changes if item.diff]
+    diffs = _fit(shown, _details, room - _size(listed, table), "diff")
     return "\n\n".join(part for part in (*head, listed, table, diffs, *tail) if part) + "\n"
 
 
@@ -192,7 +195,7 @@ def _change_table(changes: Sequence[tuple[str, Change]], room: int, *, has_paths
         return ""
     columns = ["Change", "Kind", "Namespace", "Name", *(["Folder"] if has_paths else [])]
     head = f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}\n"
-    return head + _fit([_row(path if has_paths else None, item) for path, item in changes], room, "change")
+    return head + _fit(changes, lambda change: _row(change[0] if has_paths else None, change[1]), room, "change")
 
 
 def _row(path: str | None, item: Change) -> str:
@@ -213,10 +216,9 @@ def _details(item: Change) -> str:
 
 def _findings(findings: Sequence[Finding], room: int) -> str:
     """List findings, and after them what to do, once for all that have the same remedy."""
-    hints = _fit(
-        [_words(hint) for hint in dict.fromkeys(finding.hint for finding in findings) if hint], room // 4, "hint"
-    )
-    listed = _fit([_finding(finding) for finding in findings], room - _size(hints), "finding")
+    remedies = [hint for hint in dict.fromkeys(finding.hint for finding in findings) if hint]
+    hints = _fit(remedies, _words, room // 4, "hint")
+    listed = _fit(findings, _finding, room - _size(hints), "finding")
     return "\n\n".join(part for part in (listed, hints) if part)
 
 
@@ -232,16 +234,17 @@ def _stage_table(stages: Sequence[Timed]) -> str:
     return "| Stage | Time |\n|---|---:|\n" + "\n".join(rows)
 
 
-def _fit(parts: Sequence[str], room: int, what: str) -> str:
-    """Join as many parts as there is room for, in bytes, and say how many are left out."""
+def _fit(values: Sequence[_T], render: Callable[[_T], str], room: int, what: str) -> str:
+    """Render as many values as there is room for, in bytes, and say how many are left out."""
     taken = []
-    for part in parts:
-        room -= _size(part) + 1
-        if room >= 0:
+    for value in values:
+        if room < _PART_MINIMUM:
+            break
+        part = render(value)
+        if _size(part) <= room:
+            room -= _size(part)
             taken.append(part)
-        else:
-            room += _size(part) + 1
-    missing = len(parts) - len(taken)
+    missing = len(values) - len(taken)
     note = f"\n\n_{_count(missing, f'more {what}')} left out for want of space._" if missing else ""
     return "\n".join(taken) + note
 
