@@ -168,8 +168,9 @@ def _report_failure(error: PublishError, screen: Console) -> int:
 
 
 def _flux(options: Mapping[str, Any], node: str, stdout: TextIO) -> int:
+    from cdk8s_publish.checkout import Checkout  # noqa: PLC0415
     from cdk8s_publish.flux import charts  # noqa: PLC0415
-    from cdk8s_publish.repository import Checkout, split_credential  # noqa: PLC0415
+    from cdk8s_publish.urls import split_credential  # noqa: PLC0415
 
     raw = {name: value for name, value in options.items() if value is not None and name not in _OWN}
     if not raw.get("url"):

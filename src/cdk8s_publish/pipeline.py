@@ -10,12 +10,13 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cdk8s_publish import apps, check, commands, publish, synth
+from cdk8s_publish import apps, check, commands, publish, synth, urls
+from cdk8s_publish.checkout import Checkout
 from cdk8s_publish.errors import CheckError, InputError
 from cdk8s_publish.manifests import delta
 from cdk8s_publish.model import Action, CIContext, Folder, Level, Publication, Relation, Remote, Secret
 from cdk8s_publish.render import render
-from cdk8s_publish.repository import Checkout, Repository, split_credential
+from cdk8s_publish.repository import Repository
 from cdk8s_publish.signing import SigningKey, armored, sign
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ class _Place:
 def _place(inputs: Inputs, world: World, base: Path) -> _Place:
     facts = world.product.facts()
     checkout = Checkout(_first_folder(base, inputs), _git_environ(world))
-    origin, user, secret = split_credential(checkout.remote_url())
+    origin, user, secret = urls.split_credential(checkout.remote_url())
     username = facts.username if inputs.token or not user else user
     source = _remote(inputs, facts.remote_url or origin, username, inputs.token or Secret(secret))
     url = _target_url(inputs, facts, source.url, checkout)
@@ -137,7 +138,7 @@ def _place(inputs: Inputs, world: World, base: Path) -> _Place:
             "the checkout has no remote `origin`, so there is nothing to publish to",
             hint="Name the repository with the input `repository`, or add a remote: `git remote add origin <url>`.",
         )
-    is_same = _normal(url) == _normal(source.url)
+    is_same = urls.normal(url) == urls.normal(source.url)
     target = source if is_same else _remote(inputs, url, username, inputs.token)
     return _Place(checkout, _context(checkout, facts, world.product.name, source.url), target, source)
 
@@ -146,11 +147,8 @@ def _remote(inputs: Inputs, url: str, username: str, token: Secret) -> Remote:
     key = armored(inputs.ssh_key, "ssh-key")
     if not key:
         return Remote(url, username, token)
-    scheme, separator, rest = url.partition("://")
-    if separator and scheme in {"http", "https"}:
-        url = f"ssh://git@{rest.partition('/')[0].partition(':')[0]}/{rest.partition('/')[2]}"
     known = Path(__file__).with_name("known_hosts").read_text(encoding="utf-8")
-    return Remote(url, ssh_key=key, ssh_known_hosts=f"{known}{inputs.ssh_known_hosts}\n")
+    return Remote(urls.over_ssh(url), ssh_key=key, ssh_known_hosts=f"{known}{inputs.ssh_known_hosts}\n")
 
 
 def _context(checkout: Checkout, facts: Facts, product: str, remote_url: str) -> CIContext:
@@ -181,38 +179,20 @@ def _warn(place: _Place) -> None:
 
 
 def _target_url(inputs: Inputs, facts: Facts, source_url: str, checkout: Checkout) -> str:
-    given = inputs.repository
-    if not given:
+    if not inputs.repository:
         return source_url
-    url, _, secret = split_credential(given)
+    url, _, secret = urls.split_credential(inputs.repository)
     if secret:
         raise InputError("repository: the URL carries a password", hint="Hand it over in the input `token`.")
-    is_path = given.startswith((".", "/")) or (not facts.server_url and Path(checkout.root, given).exists())
-    if "://" in given or ":" in given.partition("/")[0] or "/" not in given or is_path:
-        return str(Path(checkout.root, url)) if is_path else url
-    if facts.server_url:
-        return f"{facts.server_url}/{given}.git"
-    return _sibling(source_url, given)
-
-
-def _sibling(url: str, name: str) -> str:
-    """Return the URL of `owner/name` on the server of another repository's URL."""
-    separator = ":" if "://" not in url and "@" in url else "/"
-    if "://" in url:
-        scheme, _, rest = url.partition("://")
-        return f"{scheme}://{rest.partition('/')[0]}/{name}.git"
-    if separator == ":":
-        return f"{url.partition(':')[0]}:{name}.git"
-    raise InputError(
-        f"repository: `{name}` names a repository on a server, but `origin` is not on one",
-        hint="Give a URL or the path of a repository.",
-    )
-
-
-def _normal(url: str) -> str:
-    scheme, separator, rest = url.rstrip("/").removesuffix(".git").partition("://")
-    host, slash, path = rest.partition("/")
-    return f"{scheme.lower()}{separator}{host.lower()}{slash}{path}"
+    if not urls.is_short(url) or (not facts.server_url and Path(checkout.root, url).exists()):
+        return urls.absolute(url, checkout.root)
+    sibling = f"{facts.server_url}/{url}.git" if facts.server_url else urls.sibling(source_url, url)
+    if not sibling:
+        raise InputError(
+            f"repository: `{url}` names a repository on a server, but `origin` is not on one",
+            hint="Give a URL or the path of a repository.",
+        )
+    return sibling
 
 
 @dataclass(frozen=True, slots=True)

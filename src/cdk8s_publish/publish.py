@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import random
 import time
@@ -10,8 +9,9 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from cdk8s_publish import check, diff, plan, report
+from cdk8s_publish import check, diff, plan, records, report
 from cdk8s_publish.errors import BranchError, CheckError, InputError, LeaseLostError, RemoteError
+from cdk8s_publish.fast_import import FolderWrite, Identity
 from cdk8s_publish.inputs import is_ref_name
 from cdk8s_publish.manifests import delta
 from cdk8s_publish.model import (
@@ -30,7 +30,7 @@ from cdk8s_publish.model import (
     Tip,
 )
 from cdk8s_publish.refusals import TransientRemoteError
-from cdk8s_publish.repository import NOTES_REF, FolderWrite, Identity, RefMove, Repository, noted_records
+from cdk8s_publish.repository import NOTES_REF, RefMove, Repository
 from cdk8s_publish.throttle import retry_after
 
 if TYPE_CHECKING:
@@ -359,24 +359,11 @@ def _push(target: Target, moves: tuple[RefMove, ...]) -> None:
 
 def _annotate(target: Target, tip: Tip, sha: Sha, abandoned: Container[str] = ()) -> Sha:
     own = target.context.source.sha
-    records = noted_records(target.repository.note(tip.sha)) if tip.sha and tip.notes else {}
-    paths = {path: sha for path, sha in records.items() if path not in abandoned}
-    paths = dict(sorted({**paths, **dict.fromkeys(target.paths, own)}.items()))
-    text = json.dumps({"drySha": own, "paths": paths}, ensure_ascii=False) + "\n"
+    noted = records.noted(target.repository.note(tip.sha)) if tip.sha and tip.notes else {}
+    paths = {path: sha for path, sha in noted.items() if path not in abandoned}
+    text = records.note(target.context.source, {**paths, **dict.fromkeys(target.paths, own)})
     return target.repository.annotate(tip, sha, text, _identity(target))
 
 
 def _metadata(target: Target, path: str, manifests: int) -> bytes:
-    """`hydrator.metadata` in the format of Argo CD's hydrator; `directory` and `manifests` are our own."""
-    source = target.context.source
-    values = {
-        "repoURL": target.context.remote_url,
-        "drySha": source.sha,
-        "author": source.author,
-        "date": source.date,
-        "subject": source.subject,
-        "body": source.body.strip(),
-        "directory": target.directories[path],
-        "manifests": manifests,
-    }
-    return (json.dumps({key: value for key, value in values.items() if value != ""}, indent=2) + "\n").encode()
+    return records.metadata(target.context.source, target.context.remote_url, target.directories[path], manifests)

@@ -1,12 +1,11 @@
-"""Git: the only user of GitPython. Objects are written in a private bare repository; the user's is only read.
+"""The remote's branch: read it, compose what comes next in a private bare repository, move it by compare-and-swap.
 
-Nothing here reads the process's environment; what git may know of it is handed in. Output is separated by NUL where
-git can do it, so that any file name survives. Formats: git-fast-import(1), git-ls-tree(1), git-push(1) `--porcelain`.
+Output of git is separated by NUL where it can do that, so that any file name survives. Formats: git-ls-tree(1),
+git-ls-remote(1), git-cat-file(1) `--batch`, git-push(1) `--porcelain`.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shlex
@@ -14,20 +13,20 @@ from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
-from subprocess import PIPE, TimeoutExpired
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
 
-from git.cmd import Git
-
-from cdk8s_publish.errors import InputError, RemoteError
-from cdk8s_publish.model import METADATA_FILE, Folder, Relation, Remote, RenderedFile, Sha, SourceRevision, Tip
+from cdk8s_publish import fast_import, records
+from cdk8s_publish.errors import RemoteError
+from cdk8s_publish.git_runner import GitRunner, relation
+from cdk8s_publish.model import METADATA_FILE, Folder, Relation, Remote, Sha, Tip
 from cdk8s_publish.refusals import TransientRemoteError, explain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
+
+    from cdk8s_publish.fast_import import FolderWrite, Identity
+    from cdk8s_publish.model import RenderedFile
 
 NOTES_REF = "refs/notes/hydrator.metadata"
 """Where Argo CD and GitOps Promoter look for `{"drySha": …}`: a source commit that was seen and changed nothing."""
@@ -36,28 +35,10 @@ _TIP = "refs/private/tip"
 _NOTES = "refs/notes/private"  # `git notes` works on refs below refs/notes only
 _NEW = "refs/private/new"
 
-GIT_TIMEOUT_S = 600
 SOURCE_DEPTH = 50
-_FILE_MODE = b"100644"
-_SUBMODULE_MODE = "160000 "
+"""How many commits of each side are fetched first to compare two source commits; nearly always enough."""
 
-_HYGIENE = (
-    ("core.hooksPath", "/dev/null"),
-    ("core.fsmonitor", "false"),
-    ("core.fsync", "none"),
-    ("core.protectHFS", "true"),
-    ("core.protectNTFS", "true"),
-    ("core.bigFileThreshold", "8m"),
-    ("gc.auto", "0"),
-    ("maintenance.auto", "false"),
-    ("pack.window", "0"),  # fast-import has made the deltas already, in the order of the files
-    ("push.gpgSign", "false"),
-    ("push.followTags", "false"),
-    ("fastimport.unpackLimit", "0"),
-    ("http.lowSpeedLimit", "1"),
-    ("http.lowSpeedTime", "60"),
-)
-"""Settings of the user that must not reach what is published, and waste that a repository of one run can do without."""
+_SUBMODULE_MODE = "160000 "
 
 _PRIVATE_CONFIG = """\
 [core]
@@ -70,39 +51,6 @@ _PRIVATE_CONFIG = """\
 \tpromisor = true
 \tpartialclonefilter = blob:none
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Author and committer of a commit, and its date in strict ISO 8601."""
-
-    author: str
-    date: str
-
-    @property
-    def environ(self) -> dict[str, str]:
-        """The variables that git reads an identity from."""
-        name, _, mail = self.author.rpartition(" <")
-        pair = {"NAME": name, "EMAIL": mail.rstrip(">"), "DATE": self.date}
-        return {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in pair.items()}
-
-    @property
-    def raw_date(self) -> str:
-        """The date as git stores it: seconds since the epoch and the offset of the zone."""
-        date = datetime.fromisoformat(self.date)
-        return f"{int(date.timestamp())} {date:%z}"
-
-
-@dataclass(frozen=True, slots=True)
-class FolderWrite:
-    """What one folder of the new tree shall hold: `files` replaces everything that `before` lists.
-
-    Without `metadata` the folder is given up: its mark goes too.
-    """
-
-    before: Folder
-    files: tuple[RenderedFile, ...]
-    metadata: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,123 +67,6 @@ class RefMove:
         return f"--force-with-lease={self.ref}:{self.expected or ''}"
 
 
-class _Runner:
-    """Runs git in one folder. GitPython adds the process's own environment below `environ`."""
-
-    def __init__(self, folder: Path, environ: Mapping[str, str], settings: Iterable[tuple[str, str]]) -> None:
-        self._git = Git(folder)
-        self._environ = {**environ, "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
-        self._settings = tuple(settings)
-
-    def run(
-        self,
-        *arguments: str | bytes,
-        stdin: Iterable[bytes] = (),
-        environ: Mapping[str, str] | None = None,
-        settings: Sequence[tuple[str, str]] = (),
-    ) -> tuple[int, bytes, str]:
-        """Return exit code, standard output and standard error (as text, undecodable bytes escaped)."""
-        env = {**self._environ, **(environ or {})}
-        env |= _config_environ(env, (*_HYGIENE, *self._settings, *settings))
-        process = self._git.execute(["git", *arguments], istream=PIPE, as_process=True, env=env)
-        try:
-            for chunk in stdin:
-                process.stdin.write(chunk)
-        except BrokenPipeError:
-            pass  # git has ended early; its exit code and its words say why
-        try:
-            out, err = process.communicate(timeout=GIT_TIMEOUT_S)
-        except TimeoutExpired:
-            process.kill()
-            out, err = process.communicate()
-            err += b"\nthe operation timed out"
-        return process.returncode, out, err.decode("utf-8", "backslashreplace")
-
-    def out(self, *arguments: str | bytes, stdin: Iterable[bytes] = (), **more: object) -> bytes:
-        """Return standard output; a failure here is a defect or a broken disk, never the remote."""
-        code, out, err = self.run(*arguments, stdin=stdin, **more)  # type: ignore[arg-type]
-        if code:
-            raise explain(f"`git {_text(arguments[0])}` in the private repository", err)
-        return out
-
-
-def _text(argument: str | bytes) -> str:
-    return argument if isinstance(argument, str) else os.fsdecode(argument)
-
-
-def _config_environ(env: Mapping[str, str], settings: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Return settings as environment variables, after those the user may have passed the same way.
-
-    Values stay out of argv and of every file, which is what makes this the way for a token.
-    """
-    start = int(env.get("GIT_CONFIG_COUNT", "0") or 0)
-    pairs = dict[str, str]()
-    for number, (key, value) in enumerate(settings, start):
-        pairs[f"GIT_CONFIG_KEY_{number}"], pairs[f"GIT_CONFIG_VALUE_{number}"] = key, value
-        pairs["GIT_CONFIG_COUNT"] = str(number + 1)
-    return pairs
-
-
-class Checkout:
-    """The user's source checkout; it is only read."""
-
-    def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
-        """Find the checkout that `folder` stands in.
-
-        Raises:
-            InputError: `folder` is not inside a git checkout with at least one commit.
-
-        """
-        self._runner = _Runner(folder, environ, [("safe.directory", "*")])
-        code, out, err = self._runner.run("rev-parse", "--show-toplevel", "--is-shallow-repository", "HEAD")
-        if code:
-            raise InputError(
-                f"{folder} is not a git checkout with a commit to publish",
-                evidence=err,
-                hint="Check your repository out first: `actions/checkout` in a workflow, `git clone` on a laptop.",
-            )
-        root, shallow, head = os.fsdecode(out).rstrip("\n").rsplit("\n", 2)
-        self.root = root
-        self.head = Sha(head)
-        self._is_shallow = shallow == "true"
-
-    def source(self, branch: str = "", url: str = "") -> SourceRevision:
-        """Describe HEAD; `branch` and `url` are what only the CI product knows."""
-        form = "%s%x00%b%x00%an <%ae>%x00%cI"
-        out = self._runner.out("log", "-1", "--no-show-signature", f"--format={form}", self.head)
-        subject, body, author, date = out.decode("utf-8", "replace").rstrip("\n").split("\0")
-        return SourceRevision(self.head, branch or self.branch(), subject, body, author, date, url)
-
-    def branch(self) -> str:
-        """Return the branch that is checked out; empty on a detached HEAD."""
-        code, out, _ = self._runner.run("symbolic-ref", "--quiet", "--short", "HEAD")
-        return "" if code else os.fsdecode(out).strip()
-
-    def remote_url(self) -> str:
-        """Return where `origin` pushes to, or an empty string; a path relative to the checkout is made absolute."""
-        code, out, _ = self._runner.run("remote", "get-url", "--push", "origin")
-        return "" if code else absolute_url(os.fsdecode(out).rstrip("\n"), self.root)
-
-    def is_modified(self) -> bool:
-        """Whether tracked files differ from HEAD, so that the render is not the one of HEAD alone."""
-        return bool(self._runner.out("status", "--porcelain", "--untracked-files=no", "-z"))
-
-    def carries_credential(self) -> bool:
-        """Whether the checkout's own configuration holds a credential that any code in the workspace can read."""
-        pattern = r"^http\..*\.extraheader$|^http\.extraheader$|^remote\..*\.url$"
-        _, out, _ = self._runner.run("config", "--local", "--includes", "-z", "--get-regexp", pattern)
-        entries = [entry.partition("\n") for entry in os.fsdecode(out).split("\0") if entry]
-        return any("extraheader" in key.lower() or split_credential(value)[1] for key, _, value in entries)
-
-    def relation(self, recorded: Sha, own: Sha) -> Relation | None:
-        """Compare two commits by local history alone; None where that can't tell (a shallow checkout)."""
-        relation = _relation(self._runner, recorded, own)
-        if relation is None and not self._is_shallow:
-            code, _, _ = self._runner.run("cat-file", "-e", f"{recorded}^{{commit}}")
-            return None if code else Relation.DIVERGED
-        return relation
-
-
 class Repository:
     """A private bare repository in `folder`, and the remote that it looks at and pushes to."""
 
@@ -247,7 +78,7 @@ class Repository:
             (folder / name).mkdir()
         (folder / "HEAD").write_text("ref: refs/heads/none\n")
         (folder / "config").write_text(_PRIVATE_CONFIG.format(url=_quoted(remote.url)))
-        self._git = _Runner(folder, {**environ, "GIT_DIR": str(folder)}, [("safe.directory", "*")])
+        self._git = GitRunner(folder, {**environ, "GIT_DIR": str(folder)}, [("safe.directory", "*")])
 
     @contextmanager
     def _access(self) -> Iterator[tuple[dict[str, str], list[tuple[str, str]]]]:
@@ -316,12 +147,12 @@ class Repository:
     def folders(self, tip: Tip, paths: Iterable[str]) -> tuple[Folder, ...]:
         """Read what the tip holds at each path, and which source revision was recorded there last."""
         listing = self._git.out("ls-tree", "-r", "-z", tip.sha).split(b"\0")[:-1] if tip.sha else []
-        files = {path: _below(listing, path) for path in paths}
+        files = {path: records.below(listing, path) for path in paths}
         marks = {path: held.pop(METADATA_FILE) for path, held in files.items() if METADATA_FILE in held}
         blobs = self.blobs(marks.values())
-        records = noted_records(self.note(tip.sha)) if tip.sha and tip.notes else {}
+        noted = records.noted(self.note(tip.sha)) if tip.sha and tip.notes else {}
         return tuple(
-            _managed(path, held, blobs[marks[path]], records.get(path)) if path in marks else Folder(path, held)
+            records.managed(path, held, blobs[marks[path]], noted.get(path)) if path in marks else Folder(path, held)
             for path, held in files.items()
         )
 
@@ -376,9 +207,9 @@ class Repository:
                 if "unshallow on a complete" in error.evidence:
                     break
                 return Relation.UNKNOWN
-            relation = _relation(self._git, recorded, own)
-            if relation is not None:
-                return relation
+            known = relation(self._git, recorded, own)
+            if known is not None:
+                return known
         return Relation.DIVERGED
 
     @contextmanager
@@ -391,13 +222,13 @@ class Repository:
             yield
             return
         with ThreadPoolExecutor(1) as executor:
-            stored = executor.submit(self._git.out, "fast-import", "--quiet", stdin=_blobs(folders))
+            stored = executor.submit(self._git.out, "fast-import", "--quiet", stdin=fast_import.blobs(folders))
             yield
             stored.result()
 
     def write(self, tip: Tip, writes: Sequence[FolderWrite]) -> Sha:
         """Splice folders into the tip's tree and return the new tree; the bytes have been stored before."""
-        self._git.out("fast-import", "--quiet", "--force", stdin=_splice(tip, writes))
+        self._git.out("fast-import", "--quiet", "--force", stdin=fast_import.splice(_NEW, tip, writes))
         return self._local(f"{_NEW}^{{tree}}")
 
     def commit(self, tree: Sha, parents: Sequence[Sha], message: str, identity: Identity) -> Sha:
@@ -441,16 +272,8 @@ class Repository:
 
     def annotate(self, tip: Tip, sha: Sha, text: str, identity: Identity) -> Sha:
         """Write a note on `sha`, drop the one of the tip that it replaces, and return the new tip of the notes."""
-        name = identity.author.encode()
-        lines = [b"commit %s\ncommitter %s %s\n" % (_NOTES.encode(), name, identity.raw_date.encode())]
-        lines.append(b"data 22\nRecord source revision\n")
-        if tip.notes:
-            lines.append(b"from %s\n" % tip.notes.encode())
-        if tip.notes and tip.sha and tip.sha != sha:
-            lines.append(b"N %s %s\n" % (b"0" * len(sha), tip.sha.encode()))
-        data = text.encode()
-        lines.append(b"N inline %s\ndata %d\n%s\n" % (sha.encode(), len(data), data))
-        self._git.out("fast-import", "--quiet", "--force", "--date-format=raw", stdin=lines)
+        stream = fast_import.note(_NOTES, tip, sha, text.encode(), identity)
+        self._git.out("fast-import", "--quiet", "--force", "--date-format=raw", stdin=stream)
         return self._local(_NOTES)
 
     def push(self, moves: Sequence[RefMove]) -> None:
@@ -474,58 +297,6 @@ class Repository:
             raise explain(f"Publishing to {self.remote.url}", "\n".join([*rejected, err]))
 
 
-def _below(listing: Iterable[bytes], path: str) -> dict[str, Sha]:
-    """Map the paths below a folder to blob ids; an entry that is no plain file carries its mode before the id."""
-    prefix = os.fsencode(path + "/") if path else b""
-    files = {}
-    for entry in listing:
-        head, _, name = entry.partition(b"\t")
-        if name.startswith(prefix):
-            mode, _, sha = head.split(b" ")
-            blob = sha if mode == _FILE_MODE else mode + b" " + sha
-            files[os.fsdecode(name[len(prefix) :])] = Sha(blob.decode())
-    return files
-
-
-def noted_records(note: bytes) -> dict[str, Sha]:
-    """Read the source revision of each folder from a note: `{"drySha": …, "paths": {<folder>: <sha>}}`."""
-    paths = _json_object(note).get("paths")
-    return {path: Sha(sha) for path, sha in paths.items() if isinstance(sha, str)} if isinstance(paths, dict) else {}
-
-
-def _managed(path: str, files: Mapping[str, Sha], metadata: bytes, noted: Sha | None) -> Folder:
-    """Make a folder of what `hydrator.metadata` says of it; a note is newer than the file."""
-    values = _json_object(metadata)
-    record, manifests, directory = noted or values.get("drySha"), values.get("manifests"), values.get("directory")
-    return Folder(
-        path,
-        files,
-        is_managed=True,
-        record=Sha(record) if isinstance(record, str) and re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", record) else None,
-        manifests=manifests if isinstance(manifests, int) else None,
-        source_url=str(values.get("repoURL", "")),
-        directory=directory if isinstance(directory, str) else None,
-    )
-
-
-def _json_object(data: bytes) -> dict[str, object]:
-    try:
-        value = json.loads(data or b"{}")
-    except ValueError:  # somebody edited it by hand; our mark is the file's name, its content is information
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
-def _relation(runner: _Runner, recorded: Sha, own: Sha) -> Relation | None:
-    if recorded == own:
-        return Relation.SAME
-    for old, new, relation in ((recorded, own, Relation.NEWER), (own, recorded, Relation.OLDER)):
-        code, _, _ = runner.run("merge-base", "--is-ancestor", old, new)
-        if code == 0:  # 1 means "not as far as is known here", 128 that a commit is missing
-            return relation
-    return None
-
-
 def _remote_refs(listing: bytes) -> tuple[dict[str, Sha], str]:
     """Read `git ls-remote --symref`: refs by name, and the branch that HEAD points to."""
     refs, default = dict[str, Sha](), ""
@@ -547,41 +318,6 @@ def _batch(out: bytes) -> Iterator[tuple[Sha, bytes]]:
         start = end + 1
         position = start + int(size) + 1
         yield Sha(sha.decode()), out[start : position - 1]
-
-
-def _differing(before: Folder, files: Iterable[RenderedFile]) -> Iterator[RenderedFile]:
-    return (file for file in files if before.files.get(file.path) != file.blob)
-
-
-def _blobs(folders: Iterable[tuple[Folder, Sequence[RenderedFile]]]) -> Iterator[bytes]:
-    for before, files in folders:
-        for file in _differing(before, files):
-            data = file.read()
-            yield b"blob\ndata %d\n%s\n" % (len(data), data)
-
-
-def _splice(tip: Tip, writes: Sequence[FolderWrite]) -> Iterator[bytes]:
-    yield b"commit %s\ncommitter none <none> 0 +0000\ndata 0\n" % _NEW.encode()
-    if tip.tree:
-        yield b'M 040000 %s ""\n' % tip.tree.encode()
-    for write in writes:
-        prefix = os.fsencode(write.before.path + "/") if write.before.path else b""
-        rendered = {file.path for file in write.files}
-        for path in write.before.files:
-            if path not in rendered:
-                yield b"D %s\n" % _path(prefix + os.fsencode(path))
-        for file in _differing(write.before, write.files):
-            yield b"M 100644 %s %s\n" % (file.blob.encode(), _path(prefix + os.fsencode(file.path)))
-        mark = _path(prefix + METADATA_FILE.encode())
-        if write.metadata is None:
-            yield b"D %s\n" % mark
-        else:
-            yield b"M 100644 inline %s\ndata %d\n%s\n" % (mark, len(write.metadata), write.metadata)
-
-
-def _path(path: bytes) -> bytes:
-    escaped = path.replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"\n", b"\\n")
-    return b'"%s"' % escaped
 
 
 def _quoted(value: str) -> str:
@@ -608,18 +344,3 @@ def _ssh_command(key: Path, hosts: Path) -> str:
 def basic_credential(remote: Remote) -> str:
     """Return `username:token` in base64, as HTTP basic authentication wants it. It is a secret too."""
     return b64encode(f"{remote.username}:{remote.token.reveal()}".encode()).decode()
-
-
-def split_credential(url: str) -> tuple[str, str, str]:
-    """Take a credential out of an http(s) URL: the clean URL, the user name, the secret (empty when there is none)."""
-    match = re.fullmatch(r"(https?://)([^/@]*)@(.*)", url, re.DOTALL)
-    if not match:
-        return url, "", ""
-    username, _, secret = match[2].partition(":")
-    return match[1] + match[3], unquote(username), unquote(secret)
-
-
-def absolute_url(url: str, root: str) -> str:
-    """Resolve a local path against the checkout's root; every other form of a URL is returned as it is."""
-    is_local = "://" not in url and not re.match(r"[^/]+:", url)
-    return os.path.normpath(f"{root}/{url}") if is_local and not url.startswith("/") else url

@@ -51,7 +51,7 @@ def test_freshness__run_that_changed_nothing_still_counts(checkout: Checkout, cl
     middle = checkout.ci_checkout(tmp_path / "middle")
     checkout.render({"web.yaml": config_map("web"), "db.yaml": config_map("db")}, "Take it back")
     newest = checkout.ci_checkout(tmp_path / "newest")
-    assert "unchanged" in cli.run(*RUN, cwd=newest.path).ok().stdout.lower()
+    assert "Nothing to publish" in cli.run(*RUN, cwd=newest.path).ok().stdout
     assert checkout.origin.tip("manifests") == tip
     assert note(checkout.origin)["drySha"] == newest.sha
     refs = checkout.origin.refs()

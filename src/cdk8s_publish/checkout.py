@@ -1,0 +1,75 @@
+"""The user's source checkout; it is only read."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from cdk8s_publish.errors import InputError
+from cdk8s_publish.git_runner import GitRunner, relation
+from cdk8s_publish.model import Relation, Sha, SourceRevision
+from cdk8s_publish.urls import absolute, split_credential
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+
+class Checkout:
+    """The user's source checkout; it is only read."""
+
+    def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
+        """Find the checkout that `folder` stands in.
+
+        Raises:
+            InputError: `folder` is not inside a git checkout with at least one commit.
+
+        """
+        self._runner = GitRunner(folder, environ, [("safe.directory", "*")])
+        code, out, err = self._runner.run("rev-parse", "--show-toplevel", "--is-shallow-repository", "HEAD")
+        if code:
+            raise InputError(
+                f"{folder} is not a git checkout with a commit to publish",
+                evidence=err,
+                hint="Check your repository out first: `actions/checkout` in a workflow, `git clone` on a laptop.",
+            )
+        root, shallow, head = os.fsdecode(out).rstrip("\n").rsplit("\n", 2)
+        self.root = root
+        self.head = Sha(head)
+        self._is_shallow = shallow == "true"
+
+    def source(self, branch: str = "", url: str = "") -> SourceRevision:
+        """Describe HEAD; `branch` and `url` are what only the CI product knows."""
+        form = "%s%x00%b%x00%an <%ae>%x00%cI"
+        out = self._runner.out("log", "-1", "--no-show-signature", f"--format={form}", self.head)
+        subject, body, author, date = out.decode("utf-8", "replace").rstrip("\n").split("\0")
+        return SourceRevision(self.head, branch or self.branch(), subject, body, author, date, url)
+
+    def branch(self) -> str:
+        """Return the branch that is checked out; empty on a detached HEAD."""
+        code, out, _ = self._runner.run("symbolic-ref", "--quiet", "--short", "HEAD")
+        return "" if code else os.fsdecode(out).strip()
+
+    def remote_url(self) -> str:
+        """Return where `origin` pushes to, or an empty string; a path relative to the checkout is made absolute."""
+        code, out, _ = self._runner.run("remote", "get-url", "--push", "origin")
+        return "" if code else absolute(os.fsdecode(out).rstrip("\n"), self.root)
+
+    def is_modified(self) -> bool:
+        """Whether tracked files differ from HEAD, so that the render is not the one of HEAD alone."""
+        return bool(self._runner.out("status", "--porcelain", "--untracked-files=no", "-z"))
+
+    def carries_credential(self) -> bool:
+        """Whether the checkout's own configuration holds a credential that any code in the workspace can read."""
+        pattern = r"^http\..*\.extraheader$|^http\.extraheader$|^remote\..*\.url$"
+        _, out, _ = self._runner.run("config", "--local", "--includes", "-z", "--get-regexp", pattern)
+        entries = [entry.partition("\n") for entry in os.fsdecode(out).split("\0") if entry]
+        return any("extraheader" in key.lower() or split_credential(value)[1] for key, _, value in entries)
+
+    def relation(self, recorded: Sha, own: Sha) -> Relation | None:
+        """Compare two commits by local history alone; None where that can't tell (a shallow checkout)."""
+        known = relation(self._runner, recorded, own)
+        if known is None and not self._is_shallow:
+            code, _, _ = self._runner.run("cat-file", "-e", f"{recorded}^{{commit}}")
+            return None if code else Relation.DIVERGED
+        return known

@@ -1,0 +1,96 @@
+"""Streams for `git fast-import`, which writes any bytes under any name without a working tree or an index."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from cdk8s_publish.model import METADATA_FILE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from cdk8s_publish.model import Folder, RenderedFile, Sha, Tip
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Author and committer of a commit, and its date in strict ISO 8601."""
+
+    author: str
+    date: str
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """The variables that git reads an identity from."""
+        name, _, mail = self.author.rpartition(" <")
+        pair = {"NAME": name, "EMAIL": mail.rstrip(">"), "DATE": self.date}
+        return {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in pair.items()}
+
+    @property
+    def raw_date(self) -> str:
+        """The date as git stores it: seconds since the epoch and the offset of the zone."""
+        date = datetime.fromisoformat(self.date)
+        return f"{int(date.timestamp())} {date:%z}"
+
+
+@dataclass(frozen=True, slots=True)
+class FolderWrite:
+    """What one folder of the new tree shall hold: `files` replaces everything that `before` lists.
+
+    Without `metadata` the folder is given up: its mark goes too.
+    """
+
+    before: Folder
+    files: tuple[RenderedFile, ...]
+    metadata: bytes | None
+
+
+def _differing(before: Folder, files: Iterable[RenderedFile]) -> Iterator[RenderedFile]:
+    return (file for file in files if before.files.get(file.path) != file.blob)
+
+
+def blobs(folders: Iterable[tuple[Folder, Sequence[RenderedFile]]]) -> Iterator[bytes]:
+    """Write the bytes of every file that the tip does not hold at the same path."""
+    for before, files in folders:
+        for file in _differing(before, files):
+            data = file.read()
+            yield b"blob\ndata %d\n%s\n" % (len(data), data)
+
+
+def splice(ref: str, tip: Tip, writes: Sequence[FolderWrite]) -> Iterator[bytes]:
+    """Write a commit on `ref` whose tree is the tip's with some folders replaced; blobs are there already."""
+    yield b"commit %s\ncommitter none <none> 0 +0000\ndata 0\n" % ref.encode()
+    if tip.tree:
+        yield b'M 040000 %s ""\n' % tip.tree.encode()
+    for write in writes:
+        prefix = os.fsencode(write.before.path + "/") if write.before.path else b""
+        rendered = {file.path for file in write.files}
+        for path in write.before.files:
+            if path not in rendered:
+                yield b"D %s\n" % _path(prefix + os.fsencode(path))
+        for file in _differing(write.before, write.files):
+            yield b"M 100644 %s %s\n" % (file.blob.encode(), _path(prefix + os.fsencode(file.path)))
+        mark = _path(prefix + METADATA_FILE.encode())
+        if write.metadata is None:
+            yield b"D %s\n" % mark
+        else:
+            yield b"M 100644 inline %s\ndata %d\n%s\n" % (mark, len(write.metadata), write.metadata)
+
+
+def note(ref: str, tip: Tip, sha: Sha, text: bytes, identity: Identity) -> Iterator[bytes]:
+    """Write a note on `sha` and drop the one on the tip that it replaces, as a commit on top of the tip's notes."""
+    yield b"commit %s\ncommitter %s %s\n" % (ref.encode(), identity.author.encode(), identity.raw_date.encode())
+    yield b"data 22\nRecord source revision\n"
+    if tip.notes:
+        yield b"from %s\n" % tip.notes.encode()
+    if tip.notes and tip.sha and tip.sha != sha:
+        yield b"N %s %s\n" % (b"0" * len(sha), tip.sha.encode())
+    yield b"N inline %s\ndata %d\n%s\n" % (sha.encode(), len(text), text)
+
+
+def _path(path: bytes) -> bytes:
+    escaped = path.replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"\n", b"\\n")
+    return b'"%s"' % escaped

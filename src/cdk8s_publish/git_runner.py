@@ -1,0 +1,109 @@
+"""Run git: the only user of GitPython.
+
+Nothing here reads the process's environment; what git may know of it is handed in.
+"""
+
+from __future__ import annotations
+
+import os
+from subprocess import PIPE, TimeoutExpired
+from typing import TYPE_CHECKING
+
+from git.cmd import Git
+
+from cdk8s_publish.model import Relation
+from cdk8s_publish.refusals import explain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from cdk8s_publish.model import Sha
+
+GIT_TIMEOUT_S = 600
+
+_HYGIENE = (
+    ("core.hooksPath", "/dev/null"),
+    ("core.fsmonitor", "false"),
+    ("core.fsync", "none"),
+    ("core.protectHFS", "true"),
+    ("core.protectNTFS", "true"),
+    ("core.bigFileThreshold", "8m"),
+    ("gc.auto", "0"),
+    ("maintenance.auto", "false"),
+    ("pack.window", "0"),  # fast-import has made the deltas already, in the order of the files
+    ("push.gpgSign", "false"),
+    ("push.followTags", "false"),
+    ("fastimport.unpackLimit", "0"),
+    ("http.lowSpeedLimit", "1"),
+    ("http.lowSpeedTime", "60"),
+)
+"""Settings of the user that must not reach what is published, and waste that a repository of one run can do without."""
+
+
+class GitRunner:
+    """Runs git in one folder. GitPython adds the process's own environment below `environ`."""
+
+    def __init__(self, folder: Path, environ: Mapping[str, str], settings: Iterable[tuple[str, str]]) -> None:
+        self._git = Git(folder)
+        self._environ = {**environ, "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
+        self._settings = tuple(settings)
+
+    def run(
+        self,
+        *arguments: str | bytes,
+        stdin: Iterable[bytes] = (),
+        environ: Mapping[str, str] | None = None,
+        settings: Sequence[tuple[str, str]] = (),
+    ) -> tuple[int, bytes, str]:
+        """Return exit code, standard output and standard error (as text, undecodable bytes escaped)."""
+        env = {**self._environ, **(environ or {})}
+        env |= _config_environ(env, (*_HYGIENE, *self._settings, *settings))
+        process = self._git.execute(["git", *arguments], istream=PIPE, as_process=True, env=env)
+        try:
+            for chunk in stdin:
+                process.stdin.write(chunk)
+        except BrokenPipeError:
+            pass  # git has ended early; its exit code and its words say why
+        try:
+            out, err = process.communicate(timeout=GIT_TIMEOUT_S)
+        except TimeoutExpired:
+            process.kill()
+            out, err = process.communicate()
+            err += b"\nthe operation timed out"
+        return process.returncode, out, err.decode("utf-8", "backslashreplace")
+
+    def out(self, *arguments: str | bytes, stdin: Iterable[bytes] = (), **more: object) -> bytes:
+        """Return standard output; a failure here is a defect or a broken disk, never the remote."""
+        code, out, err = self.run(*arguments, stdin=stdin, **more)  # type: ignore[arg-type]
+        if code:
+            raise explain(f"`git {_text(arguments[0])}` in the private repository", err)
+        return out
+
+
+def _text(argument: str | bytes) -> str:
+    return argument if isinstance(argument, str) else os.fsdecode(argument)
+
+
+def _config_environ(env: Mapping[str, str], settings: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return settings as environment variables, after those the user may have passed the same way.
+
+    Values stay out of argv and of every file, which is what makes this the way for a token.
+    """
+    start = int(env.get("GIT_CONFIG_COUNT", "0") or 0)
+    pairs = dict[str, str]()
+    for number, (key, value) in enumerate(settings, start):
+        pairs[f"GIT_CONFIG_KEY_{number}"], pairs[f"GIT_CONFIG_VALUE_{number}"] = key, value
+        pairs["GIT_CONFIG_COUNT"] = str(number + 1)
+    return pairs
+
+
+def relation(runner: GitRunner, recorded: Sha, own: Sha) -> Relation | None:
+    """Compare two source commits by the history that is known to `runner`; None where that can't tell."""
+    if recorded == own:
+        return Relation.SAME
+    for old, new, relation in ((recorded, own, Relation.NEWER), (own, recorded, Relation.OLDER)):
+        code, _, _ = runner.run("merge-base", "--is-ancestor", old, new)
+        if code == 0:  # 1 means "not as far as is known here", 128 that a commit is missing
+            return relation
+    return None

@@ -1,0 +1,82 @@
+"""What the target branch remembers of a publish: `hydrator.metadata` in each folder, and the git note.
+
+Both are in the format of Argo CD's hydrator and GitOps Promoter; keys that only we know are ignored by them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from typing import TYPE_CHECKING
+
+from cdk8s_publish.model import Folder, Sha
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from cdk8s_publish.model import SourceRevision
+
+_FILE_MODE = b"100644"
+
+
+def metadata(source: SourceRevision, source_url: str, directory: str, manifests: int) -> bytes:
+    """Return `hydrator.metadata` for a folder; `directory` and `manifests` are our own keys."""
+    values = {
+        "repoURL": source_url,
+        "drySha": source.sha,
+        "author": source.author,
+        "date": source.date,
+        "subject": source.subject,
+        "body": source.body.strip(),
+        "directory": directory,
+        "manifests": manifests,
+    }
+    return (json.dumps({key: value for key, value in values.items() if value != ""}, indent=2) + "\n").encode()
+
+
+def note(source: SourceRevision, paths: Mapping[str, Sha]) -> str:
+    """Return the note for a published commit; `paths` maps each folder to the source commit seen there last."""
+    return json.dumps({"drySha": source.sha, "paths": dict(sorted(paths.items()))}, ensure_ascii=False) + "\n"
+
+
+def below(listing: Iterable[bytes], path: str) -> dict[str, Sha]:
+    """Map the paths below a folder to blob ids; an entry that is no plain file carries its mode before the id."""
+    prefix = os.fsencode(path + "/") if path else b""
+    files = {}
+    for entry in listing:
+        head, _, name = entry.partition(b"\t")
+        if name.startswith(prefix):
+            mode, _, sha = head.split(b" ")
+            blob = sha if mode == _FILE_MODE else mode + b" " + sha
+            files[os.fsdecode(name[len(prefix) :])] = Sha(blob.decode())
+    return files
+
+
+def noted(note: bytes) -> dict[str, Sha]:
+    """Read the source revision of each folder from a note: `{"drySha": …, "paths": {<folder>: <sha>}}`."""
+    paths = _json_object(note).get("paths")
+    return {path: Sha(sha) for path, sha in paths.items() if isinstance(sha, str)} if isinstance(paths, dict) else {}
+
+
+def managed(path: str, files: Mapping[str, Sha], metadata: bytes, noted: Sha | None) -> Folder:
+    """Make a folder of what `hydrator.metadata` says of it; a note is newer than the file."""
+    values = _json_object(metadata)
+    record, manifests, directory = noted or values.get("drySha"), values.get("manifests"), values.get("directory")
+    return Folder(
+        path,
+        files,
+        is_managed=True,
+        record=Sha(record) if isinstance(record, str) and re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", record) else None,
+        manifests=manifests if isinstance(manifests, int) else None,
+        source_url=str(values.get("repoURL", "")),
+        directory=directory if isinstance(directory, str) else None,
+    )
+
+
+def _json_object(data: bytes) -> dict[str, object]:
+    try:
+        value = json.loads(data or b"{}")
+    except ValueError:  # somebody edited it by hand; our mark is the file's name, its content is information
+        return {}
+    return value if isinstance(value, dict) else {}

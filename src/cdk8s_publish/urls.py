@@ -1,0 +1,49 @@
+"""Addresses of repositories, in every form that git takes."""
+
+from __future__ import annotations
+
+import os
+import re
+from urllib.parse import unquote
+
+
+def split_credential(url: str) -> tuple[str, str, str]:
+    """Take a credential out of an http(s) URL: the clean URL, the user name, the secret (empty when there is none)."""
+    match = re.fullmatch(r"(https?://)([^/@]*)@(.*)", url, re.DOTALL)
+    if not match:
+        return url, "", ""
+    username, _, secret = match[2].partition(":")
+    return match[1] + match[3], unquote(username), unquote(secret)
+
+
+def absolute(url: str, root: str) -> str:
+    """Resolve a local path against the checkout's root; every other form of a URL is returned as it is."""
+    is_local = "://" not in url and not re.match(r"[^/]+:", url)
+    return os.path.normpath(f"{root}/{url}") if is_local and not url.startswith("/") else url
+
+
+def is_short(url: str) -> bool:
+    """Whether it can be read as `owner/name` (or `group/subgroup/name`): no scheme, no host, no path's beginning."""
+    return bool(re.fullmatch(r"[\w.-]+(/[\w.-]+)+", url)) and not url.startswith(".")
+
+
+def sibling(url: str, name: str) -> str:
+    """Return the URL of `owner/name` on the server of another repository; empty when that one is on no server."""
+    if match := re.match(r"(https?|ssh)://[^/]+", url):
+        return f"{match[0]}/{name}.git"
+    if match := re.match(r"[^/:]+@[^/:]+:", url):
+        return f"{match[0]}{name}.git"
+    return ""
+
+
+def over_ssh(url: str) -> str:
+    """Return the SSH address of a repository that is known by its http(s) URL."""
+    match = re.fullmatch(r"https?://([^/:]+)(?::\d+)?/(.*)", url)
+    return f"ssh://git@{match[1]}/{match[2]}" if match else url
+
+
+def normal(url: str) -> str:
+    """Return a form in which equal addresses are equal texts: no `.git`, no final slash, host in lower case."""
+    scheme, separator, rest = url.rstrip("/").removesuffix(".git").partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme.lower()}{separator}{host.lower()}{slash}{path}"
