@@ -60,6 +60,11 @@ _REFUSALS = (
         "Let this token's identity bypass the protection of the target branch, or choose another `branch`.",
     ),
     _refusal(
+        r"not allowed to push code to this project",  # GitLab says so before its hook declines
+        CredentialError,
+        "the credential may not push to this project",
+    ),
+    _refusal(
         r"pre-receive hook declined|update hook declined|\bhook declined\b",
         RemoteError,
         "a hook of the server declined the push",

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from support.runner import Cli
 
 KILLS = 200
-KILLS_OVER_SSH = 60
+KILLS_OVER_SSH = 40
 SETTLE_TIMEOUT_S = 20
 
 
