@@ -235,11 +235,14 @@ class _Synth:
     def _own_output(self) -> Path | None:
         """Return the folder of the app's own, when that is one which can be emptied: in the copy, below the app."""
         folder = Path(os.path.normpath(self.folder / self.app.own_output))
-        is_parent = self.folder.is_relative_to(folder)
-        return folder if self.app.own_output and folder.is_relative_to(self.source) and not is_parent else None
+        is_below = folder.is_relative_to(self.source) and not self.folder.is_relative_to(folder)
+        return folder if self.app.own_output and is_below and _is_real(folder.parent) else None
 
     def _output(self, before: int) -> Path:
         """Return the folder that the app wrote to: the one we gave it, or the one it insists on."""
+        for folder in (self.out, *([self.own_output] if self.own_output else [])):
+            if not _is_real(folder):
+                raise SynthError(f"The app {self.app.name} made a link of its output folder {folder.name}.")
         if os.listdir(self.out):
             return self.out
         if self.own_output and self.own_output.is_dir():
@@ -461,6 +464,11 @@ def _written_since(folder: Path, before: int) -> list[str]:
                 elif entry.name.endswith(MANIFEST_SUFFIXES) and entry.stat(follow_symlinks=False).st_ctime_ns >= before:
                     found.append(os.path.relpath(entry.path, folder))
     return sorted(found)
+
+
+def _is_real(folder: Path) -> bool:
+    """Whether no part of a path is a link: as root we would follow one to what the app itself can't read."""
+    return os.path.realpath(folder) == os.fspath(folder)
 
 
 def collect(folder: Path) -> tuple[tuple[RenderedFile, ...], tuple[Finding, ...]]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from support.checkouts import config_map
 from support.git_http import TOKEN
 from support.programs import ROOT, require
 
@@ -113,3 +114,26 @@ def test_malicious_app__finds_nothing_in_a_run_that_publishes(
     assert TOKEN not in result.text
     assert "section_start" not in result.text
     assert cli.left_behind() == []
+
+
+@pytest.mark.parametrize("output", ["", "dist"])
+def test_output__made_a_link_by_the_app_is_not_followed(output: str, checkout: Checkout, cli: Cli) -> None:
+    folder = output or "$CDK8S_OUTDIR"
+    hidden = cli.home / "hidden"
+    hidden.mkdir()
+    (hidden / "secret.yaml").write_bytes(config_map("secret"))
+    app = f"rm -rf {folder} && ln -s {hidden} {folder}"
+    result = cli.run("run", "--install", "none", "--app", app, "--output", output, cwd=checkout.path).exits(3)
+    assert "made a link of its output folder" in result.text
+    assert checkout.origin.tip("manifests") is None
+    assert (hidden / "secret.yaml").exists()
+
+
+def test_output__behind_a_link_of_the_repository_is_not_emptied(checkout: Checkout, cli: Cli) -> None:
+    victim = cli.home / "victim"
+    (victim / "dist").mkdir(parents=True)
+    (victim / "dist" / "kept.yaml").write_bytes(config_map("kept"))
+    (checkout.path / "way").symlink_to(victim)
+    checkout.commit("Add a way out")
+    cli.run("run", "--install", "none", "--output", "way/dist", cwd=checkout.path)
+    assert (victim / "dist" / "kept.yaml").exists()
