@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import signal
 import sys
 import traceback
@@ -186,6 +187,17 @@ class _Parser(argparse.ArgumentParser):
         raise InputError(message, hint=f"`{self.prog} --help` shows what is possible.")
 
 
+class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Descriptions stand below each other, and no line is longer than the eye likes."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=32, width=min(shutil.get_terminal_size().columns, 110))
+
+    def _format_args(self, action: argparse.Action, default_metavar: str) -> str:
+        # `--allow-empty` alone means true; that `false` may follow matters to scripts only.
+        return "" if action.nargs == argparse.OPTIONAL else super()._format_args(action, default_metavar)
+
+
 class _SecretAction(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
         variable = PREFIX + self.dest.upper().replace("-", "_")
@@ -205,7 +217,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="cdk8s-publish",
         description="Render a cdk8s app and publish the plain YAML to the branch that Flux or Argo CD watches.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_HelpFormatter,
         allow_abbrev=False,
     )
     parser.add_argument("--version", action=_VersionAction, nargs=0, help="show what is running, and with what")
@@ -223,9 +235,10 @@ def _subparser(commands: Any, name: str, summary: str) -> argparse.ArgumentParse
     parser: argparse.ArgumentParser = commands.add_parser(
         name,
         help=summary,
+        usage=f"cdk8s-publish {name} [options]",
         description=f"{summary[0].upper()}{summary[1:]}.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_HelpFormatter,
         allow_abbrev=False,
     )
     parser.add_argument("--verbose", action="store_true", help="also show what is done in detail")
