@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import fnmatch
+import logging
 import os
 import re
 import select
@@ -26,11 +27,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from cdk8s_publish import landlock
 from cdk8s_publish.errors import SynthError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from concurrent.futures import Future
+
+_log = logging.getLogger(__name__)
 
 HEAD_LINES, TAIL_LINES = 10, 40
 """What is kept of a program's output: npm explains itself first and prints its whole usage afterwards."""
@@ -83,7 +87,11 @@ _guard = threading.Lock()
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A program to run. `uid` and `gid` are set where we are root and the program must not be."""
+    """A program to run.
+
+    `uid` and `gid` are set where we are root and the program must not be. `hidden` are folders that it must not reach
+    even as their owner.
+    """
 
     argv: tuple[str, ...]
     cwd: Path
@@ -91,6 +99,7 @@ class Command:
     timeout_s: float
     uid: int | None = None
     gid: int | None = None
+    hidden: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +133,7 @@ def run(command: Command, *, on_line: Callable[[str], None]) -> Completed:
     # fork and exec, which is unsafe in a process with threads.
     with (
         _no_strays_afterwards(),
-        ThreadPoolExecutor(1, thread_name_prefix="program", initializer=_give_up_privileges) as keeper,
+        ThreadPoolExecutor(1, "program", _give_up_privileges, (command.hidden,)) as keeper,
     ):
         starting = keeper.submit(_start, command)
         try:
@@ -239,10 +248,12 @@ def _prctl(option: int, argument: int) -> None:
         ctypes.CDLL(None).prctl(option, ctypes.c_ulong(argument), 0, 0, 0)
 
 
-def _give_up_privileges() -> None:
+def _give_up_privileges(hidden: Iterable[Path]) -> None:
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
     for capability in _CAPABILITIES:
         _prctl(_PR_CAPBSET_DROP, capability)
+    if not landlock.hide(hidden):
+        _log.warning("this kernel can't keep the app from the files of the job's own commands")
 
 
 def _start(command: Command) -> subprocess.Popen[bytes]:

@@ -273,6 +273,12 @@ def _foreign_user(root: Path) -> tuple[int, int] | None:
     return owner
 
 
+def _hidden(world: World, root: Path) -> tuple[Path, ...]:
+    """Return the folders to keep foreign code from, but for one that holds what it needs."""
+    needed = (root, world.private)
+    return tuple(folder for folder in world.product.hidden() if not any(path.is_relative_to(folder) for path in needed))
+
+
 def _render(inputs: Inputs, world: World, root: Path, found: tuple[apps.App, ...]) -> tuple[RenderedManifests, ...]:
     secrets = [secret.reveal() for secret in inputs.secrets]
     owner = _foreign_user(root)
@@ -286,5 +292,6 @@ def _render(inputs: Inputs, world: World, root: Path, found: tuple[apps.App, ...
         cache=root / Path(inputs.cache_dir).expanduser() if inputs.cache_dir else None,
         uid=uid,
         gid=gid,
+        hidden=_hidden(world, root),
     )
     return render(found, world.private, options, world.console)

@@ -60,6 +60,7 @@ class SynthOptions:
     has_type_check: bool = True
     uid: int | None = None
     gid: int | None = None
+    hidden: tuple[Path, ...] = ()
 
 
 def install(step: Step, source: Path, private: Path, options: SynthOptions, on_line: Callable[[str], None]) -> None:
@@ -122,7 +123,8 @@ class _Place:
         options = self._options
         argv = ("sh", "-c", command)
         return run(
-            Command(argv, self.folder, environ, options.timeout_s, options.uid, options.gid), on_line=self._on_line
+            Command(argv, self.folder, environ, options.timeout_s, options.uid, options.gid, options.hidden),
+            on_line=self._on_line,
         )
 
     def environ(self) -> dict[str, str]:
@@ -331,7 +333,13 @@ def mismatches(pins: Iterable[Pin], options: SynthOptions) -> list[str]:
     found = []
     for pin in pins:
         command = Command(
-            (pin.tool, "--version"), options.workspace, options.environ, PROBE_S, options.uid, options.gid
+            (pin.tool, "--version"),
+            options.workspace,
+            options.environ,
+            PROBE_S,
+            options.uid,
+            options.gid,
+            options.hidden,
         )
         with contextlib.suppress(OSError):
             done = run(command, on_line=lambda _: None)

@@ -96,7 +96,6 @@ def test_action__shows_a_diff_in_a_pull_request(runner: GitHubRunner, checkout: 
     assert checkout.origin.tip("manifests") is None
 
 
-@pytest.mark.xfail(reason="the files belong to the user that the app runs as", strict=True)
 def test_app__is_not_root_and_finds_no_way_out(runner: GitHubRunner, checkout: Checkout, tmp_path: Path) -> None:
     socket = tmp_path / "docker.sock"
     socket.write_text("the runner mounts it into every container action")

@@ -21,7 +21,7 @@ ROOT = PACKAGE.parent.parent
 # sub-package, whose modules may know each other.
 LAYERS = (
     ("errors", "model"),
-    ("manifests",),
+    ("landlock", "manifests"),
     ("inputs", "plan", "check", "diff", "report", "refusals", "urls", "records", "fast_import"),
     ("about", "commands", "git_runner", "log", "private", "snapshot", "throttle"),
     ("repository", "checkout", "signing", "synth", "apps", "imports", "ci.*", "flux.*"),

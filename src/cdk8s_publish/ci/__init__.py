@@ -44,6 +44,10 @@ class Product(Protocol):
         """Read the product's variables."""
         ...
 
+    def hidden(self) -> tuple[Path, ...]:
+        """Return the folders through which foreign code could speak to the product."""
+        ...
+
     def open_group(self, title: str) -> str:
         """Return the line that opens a collapsible group of the log; empty where the product has none."""
         ...

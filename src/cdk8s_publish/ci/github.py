@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from cdk8s_publish.model import Level
 
+_FILE_COMMANDS = ("GITHUB_OUTPUT", "GITHUB_ENV", "GITHUB_PATH", "GITHUB_STATE", "GITHUB_STEP_SUMMARY")
+
 
 class GitHub:
     """GitHub Actions, and servers that speak its language (Gitea, Forgejo)."""
@@ -22,12 +24,8 @@ class GitHub:
     denied: tuple[str, ...] = (
         "GITHUB_TOKEN",
         "GH_TOKEN",
-        "GITHUB_OUTPUT",
-        "GITHUB_ENV",
-        "GITHUB_PATH",
-        "GITHUB_STATE",
-        "GITHUB_STEP_SUMMARY",
         "ACTIONS_*",
+        *_FILE_COMMANDS,
     )
     credential_hint = (
         "Give the job `permissions: contents: write`, or set `token` to one that may write to the target repository."
@@ -61,6 +59,10 @@ class GitHub:
             return json.loads(Path(self._environ["GITHUB_EVENT_PATH"]).read_bytes())
         except (KeyError, OSError, ValueError):
             return None
+
+    def hidden(self) -> tuple[Path, ...]:
+        """Return the folder of the file commands: `GITHUB_ENV` changes every later step of the job."""
+        return tuple({Path(self._environ[name]).parent for name in _FILE_COMMANDS if self._environ.get(name)})
 
     def open_group(self, title: str) -> str:
         """Open a group; they don't nest."""

@@ -66,6 +66,10 @@ class GitLab:
             is_debug=get("CI_DEBUG_TRACE") == "true",
         )
 
+    def hidden(self) -> tuple[Path, ...]:
+        """Return no folder: there are no files that the product obeys."""
+        return ()
+
     def open_group(self, title: str) -> str:
         """Open a collapsed section."""
         self._section = f"publish_{time.monotonic_ns()}"

@@ -8,6 +8,7 @@ from cdk8s_publish.ci import Facts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from cdk8s_publish.model import Level
 
@@ -24,6 +25,10 @@ class Shell:
     def facts(self) -> Facts:
         """Know nothing: everything is read from the checkout."""
         return Facts()
+
+    def hidden(self) -> tuple[Path, ...]:
+        """Return no folder: there are no files that the product obeys."""
+        return ()
 
     def open_group(self, title: str) -> str:
         """Show the title alone."""
