@@ -49,12 +49,15 @@ def pipeline(checkout: Checkout, inputs: str = "") -> None:
     checkout.commit("Add a pipeline")
 
 
-def run(cli: Cli, project: Checkout, server: GitHttpServer, *options: str, code: int = 0, **variables: str) -> str:
-    """Run the pipeline as GitLab would on this commit, with the variables of its server; return the log."""
+def run(
+    cli: Cli, project: Checkout, server: GitHttpServer, *, job: str = "cdk8s-publish", code: int = 0, **variables: str
+) -> str:
+    """Run the pipeline as GitLab would on this commit, with its server's variables; return the log."""
     url = server.url(project.origin.path)
     given = {
         "GITLAB_CI": "true",  # gitlab-ci-local says false, so that scripts can tell it apart
-        "CI_PROJECT_DIR": "",  # it names the folder of a container here, which a shell executor has not
+        # gitlab-ci-local names the folder of a container, also for its shell executor.
+        "CI_PROJECT_DIR": str(project.path / ".gitlab-ci-local" / "builds" / job),
         "CI_JOB_TOKEN": TOKEN,
         "CI_PROJECT_URL": url.removesuffix(".git"),
         "CI_SERVER_URL": server.origin,
@@ -64,7 +67,7 @@ def run(cli: Cli, project: Checkout, server: GitHttpServer, *options: str, code:
     }
     argv = (
         program("gitlab-ci-local"),
-        *("--force-shell-executor", "--shell-isolation", "--no-color", *options),
+        *("--force-shell-executor", "--shell-isolation", "--no-color"),
         *(f"--variable={name}={value}" for name, value in given.items()),
     )
     done = subprocess.run(
@@ -99,7 +102,7 @@ def test_template__shows_the_diff_in_a_merge_request(project: Checkout, cli: Cli
     tip, pushes = project.origin.tip("manifests"), len(http_server.pushes())
     project.render({"web.yaml": config_map("web", "2"), "db.yaml": config_map("db")}, "Propose")
     log = run(
-        cli, project, http_server, "cdk8s-publish-diff",
+        cli, project, http_server, job="cdk8s-publish-diff",
         CI_PIPELINE_SOURCE="merge_request_event", CI_MERGE_REQUEST_IID="7", CI_COMMIT_BRANCH="",
     )  # fmt: skip
     assert "ConfigMap web" in log
