@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from cdk8s_publish import commands, synth
+from cdk8s_publish import commands, imports, synth
 from cdk8s_publish.errors import PublishError, SynthError
 from cdk8s_publish.snapshot import snapshot
 
@@ -59,12 +59,22 @@ def render(
     options = replace(options, home=private / "home", cache=_usable_cache(options))
     failed = _install(apps, source, private, options, console)
     tasks = [
-        _Task(f"Synth {app.name}", partial(synth.synthesize, app, source, private / f"app-{number}", options))
+        _Task(f"Synth {app.name}", partial(_render_one, app, source, private / f"app-{number}", options))
         for number, app in enumerate(apps)
         if not failed[number]
     ]
     done = iter(_run_all(tasks, console))
     return _all_or_error(apps, [error or next(done) for error in failed])
+
+
+def _render_one(
+    app: App, source: Path, private: Path, options: SynthOptions, on_line: Callable[[str], None]
+) -> RenderedManifests:
+    place = synth.Place(app.directory, source, private, options, on_line)
+    environ = place.environ()
+    run = partial(place.run, environ=environ)
+    imports.ensure(app, place.folder, imports.Tools(run, environ["PATH"], place.cache, on_line))
+    return synth.synthesize(app, source, private, options, on_line)
 
 
 def _usable_cache(options: SynthOptions) -> Path | None:

@@ -70,7 +70,7 @@ def install(step: Step, source: Path, private: Path, options: SynthOptions, on_l
         SynthError: the step failed or took too long; names the command and shows the package manager's own words.
 
     """
-    place = _Place(step.directory, source, private, options, on_line)
+    place = Place(step.directory, source, private, options, on_line)
     if step.replaces and _agrees(place.folder, step):
         on_line(f"{step.replaces[0]} in the checkout agrees with the lock file and is used")
         return
@@ -96,10 +96,10 @@ def synthesize(
         SynthError: the app failed, took too long, or wrote somewhere else.
 
     """
-    return _Synth(app, _Place(app.directory, source, private, options, on_line)).manifests()
+    return _Synth(app, Place(app.directory, source, private, options, on_line)).manifests()
 
 
-class _Place:
+class Place:
     """Where a command of one app runs: its folder in the copy of the checkout, and private folders to write to."""
 
     def __init__(
@@ -120,6 +120,7 @@ class _Place:
         return folder
 
     def run(self, command: str, environ: Mapping[str, str]) -> Completed:
+        """Run a shell command in the app's folder, as the app's user and within its time."""
         options = self._options
         argv = ("sh", "-c", command)
         return run(
@@ -167,7 +168,7 @@ class _Place:
 
 
 class _Synth:
-    def __init__(self, app: App, place: _Place) -> None:
+    def __init__(self, app: App, place: Place) -> None:
         self.app, self.place, self.folder, self.source = app, place, place.folder, place.source
         self.out, self.kept = place.make(place.private / "out"), place.make(place.private / "kept")
         self.own_output = self._own_output()

@@ -64,6 +64,7 @@ def hold(tmp_path: Path, privileges: str = "as we are", *, protects: bool = True
         "GITHUB_OUTPUT": str(output),
         "LOOT": str(loot),
         "LOOKS_LIKE": LOOKS_LIKE,
+        "SCOPE": str(os.getpid()),
     }
     holder = f"PROTECT, SCRUB = {protects}, {scrubs}\n{HOLDER}"
     app = f"{sys.executable} {APP}"
@@ -103,9 +104,8 @@ def test_malicious_app__finds_nothing_in_a_run_that_publishes(
     checkout.write("cdk8s.yaml", f"app: {sys.executable} main.py\n".encode())
     checkout.commit("Add a dependency")
     checkout.git("remote", "set-url", "origin", http_server.url(checkout.origin.path))
-    result = cli.run(
-        "run", "--install", "none", cwd=checkout.path, LOOT=str(loot), LOOKS_LIKE=LOOKS_LIKE, INPUT_TOKEN=TOKEN
-    ).ok()
+    told = {"LOOT": str(loot), "LOOKS_LIKE": LOOKS_LIKE, "SCOPE": str(os.getpid())}
+    result = cli.run("run", "--install", "none", cwd=checkout.path, INPUT_TOKEN=TOKEN, **told).ok()
     assert {path.name for path in loot.iterdir()} == {"helper"}
     assert len((tmp_path / "attempts").read_text().splitlines()) == WAYS
     assert not Path("/proc", (tmp_path / "daemon.pid").read_text()).exists()

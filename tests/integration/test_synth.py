@@ -16,6 +16,7 @@ from cdk8s_publish.model import Level
 from cdk8s_publish.snapshot import snapshot
 from cdk8s_publish.synth import SynthOptions, collect, install, synthesize
 from support import snapshots
+from support.programs import require
 
 if TYPE_CHECKING:
     from cdk8s_publish.model import RenderedManifests
@@ -117,10 +118,16 @@ def test_synth__keeps_what_a_file_name_collision_loses_in_python(workspace: Path
 
 @pytest.mark.synth
 @pytest.mark.slow
-@pytest.mark.parametrize("language", ["python", "typescript"])
-def test_synth__renders_an_example_as_the_cdk8s_cli_does(tmp_path: Path, language: str) -> None:
+@pytest.mark.parametrize("language", sorted(path.parent.name for path in (ROOT / "examples").glob("*/cdk8s.yaml")))
+def test_synth__renders_an_example_as_the_cdk8s_cli_does(
+    tmp_path: Path, language: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # What `cdk8s synth` writes for the examples is on record in this folder; test_examples holds the CLI against it.
-    golden = ROOT / "tests" / "golden" / "greeter"
+    golden = ROOT / "tests" / "golden" / {"python": "greeter", "typescript": "greeter"}.get(language, language)
+    if language == "java":
+        require("mvn", "javac")
+        # Maven's downloads take minutes and are made by other tests as well.
+        monkeypatch.setenv("MAVEN_OPTS", f"-Dmaven.repo.local={Path.home() / '.m2' / 'repository'}")
     example, workspace = ROOT / "examples" / language, tmp_path / "workspace"
     ignored = shutil.ignore_patterns("node_modules", ".venv", "dist", "__pycache__")
     shutil.copytree(example, workspace, ignore=ignored)

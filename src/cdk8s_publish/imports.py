@@ -1,0 +1,166 @@
+"""Generate what cdk8s.yaml lists under `imports` when the checkout does not hold it, and remember the result.
+
+`cdk8s import` takes seconds; its output depends only on what goes into `_key`, so it is kept in the cache folder
+under that key and copied from there the next time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shlex
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cdk8s_publish.errors import SynthError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from cdk8s_publish.apps import App
+    from cdk8s_publish.commands import Completed
+
+IMPORT_DIRECTORY = "imports"
+"""Where the cdk8s CLI puts generated code unless cdk8s.yaml says otherwise (cdk8s-cli, lib/cli/cmds/import.js)."""
+JAVA_FOLDERS = ("src/main/java/imports", "src/main/resources/imports")
+"""Java code is generated into the project's own tree whatever the import directory (cdk8s-cli, lib/import/base.js)."""
+GENERATORS = ("cdk8s-cli", "cdk8s", "constructs", "jsii", "jsii-pacmak", "jsii-srcmak", "json2jsii")
+"""Packages whose version shapes the generated code."""
+FORMAT = b"1"
+"""Raise it when the layout of a cached entry changes."""
+
+_PINNED = re.compile(r"k8s(@.*)?|(helm|github):.*@.+")
+"""Specs that mean the same thing every time; `k8s` alone is a version that is fixed in the CLI."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """How imports are generated: `run` runs a shell command in the app's folder, `path` is where programs are found."""
+
+    run: Callable[[str], Completed]
+    path: str
+    cache: Path
+    on_line: Callable[[str], None]
+
+
+def ensure(app: App, folder: Path, tools: Tools) -> None:
+    """Make sure that the app's `folder`, in the copy of the checkout, holds its imports.
+
+    Raises:
+        SynthError: the cdk8s CLI is not there, or a spec can't be downloaded or read.
+
+    """
+    specs = [spec for spec in app.config.get("imports") or [] if isinstance(spec, str)]
+    folders = _folders(app)
+    if not specs or app.language not in {"typescript", "python", "go", "java"} or _is_complete(folder, folders, specs):
+        return
+    key = _key(app, folder, specs, tools.path)
+    entry = tools.cache / "imports" / key if key else None
+    if entry and entry.is_dir():
+        tools.on_line(f"imports: taken from the cache ({', '.join(specs)})")
+        _copy(entry, folders, tools)
+        return
+    tools.on_line(f"imports: {folders[0]} is missing or incomplete, running `cdk8s import`")
+    _generate(app, tools)
+    if entry:
+        _store(entry, folders, tools)
+
+
+def _folders(app: App) -> tuple[str, ...]:
+    directory = app.config.get("importDirectory") or IMPORT_DIRECTORY
+    return JAVA_FOLDERS if app.language == "java" else (str(directory),)
+
+
+def _is_complete(folder: Path, folders: Iterable[str], specs: Iterable[str]) -> bool:
+    """Whether the imports are there as a whole: a `*.tgz` line in .gitignore takes the heart out of jsii packages."""
+    bases = [folder / name for name in folders]
+    if not all(base.is_dir() for base in bases):
+        return False
+    names = {path.name.partition(".")[0] for base in bases for path in base.iterdir()}
+    has_specs = all(spec.partition("@")[0] != "k8s" or "k8s" in names for spec in specs)
+    return bool(names) and has_specs and all(any(package.glob("*.tgz")) for package in _packages(bases))
+
+
+def _packages(bases: Iterable[Path]) -> Iterator[Path]:
+    """Yield the folders in which the generated code of Python, Go and Java looks for its jsii package."""
+    for base in bases:
+        for path in base.rglob("*"):
+            if path.name in {"_jsii", "jsii"} and path.is_dir():
+                yield path
+            elif path.name == "$Module.txt":
+                yield path.parent
+
+
+def _generate(app: App, tools: Tools) -> None:
+    done = tools.run(f"cdk8s import --language {app.language}")
+    if done.returncode == 0 and not done.timed_out:
+        return
+    evidence = "\n".join(done.excerpt)
+    if not shutil.which("cdk8s", path=tools.path):
+        hint = (
+            "`cdk8s import` is the cdk8s CLI's work: add `cdk8s-cli` to the app's development dependencies, install it "
+            "before this step, or commit the generated imports."
+        )
+    else:
+        hint = (
+            "A spec could not be downloaded or read. Commit the generated imports (mind a `*.tgz` line in .gitignore: "
+            "`_jsii/*.tgz` belongs to them), or save the CRD as a file in the repository and name that in `imports`."
+        )
+    raise SynthError(f"The imports of {app.name} could not be generated.", evidence=evidence, hint=hint)
+
+
+def _key(app: App, folder: Path, specs: Iterable[str], path: str) -> str:
+    """Return a digest of everything the generated code depends on, or '' where that can't be told."""
+    cli = shutil.which("cdk8s", path=path)
+    if not cli:
+        return ""
+    digest = hashlib.sha256(FORMAT)
+    parts = [app.language, *_folders(app), *_versions(Path(cli).resolve().parent), _go_module(folder)]
+    for spec in specs:
+        source = spec.rpartition(":=")[2]
+        if (folder / source).is_file():
+            parts.append(hashlib.sha256((folder / source).read_bytes()).hexdigest())
+        elif not _PINNED.fullmatch(source):
+            return ""  # a URL can hold something else tomorrow
+        parts.append(spec)
+    digest.update(json.dumps(parts).encode())
+    return digest.hexdigest()
+
+
+def _versions(folder: Path) -> list[str]:
+    """Return the versions of the generator's packages, found as Node finds them from the CLI's own folder."""
+    found = []
+    for name in GENERATORS:
+        for parent in (folder, *folder.parents):
+            file = parent / ("package.json" if parent.name == name else f"node_modules/{name}/package.json")
+            if file.is_file():
+                found.append(f"{name}@{json.loads(file.read_bytes()).get('version')}")
+                break
+    return found
+
+
+def _go_module(folder: Path) -> str:
+    """Return the module line of the nearest go.mod: generated Go code names the module that it belongs to."""
+    for parent in (folder, *folder.parents):
+        if (parent / "go.mod").is_file():
+            match = re.search(r"^module (.*)", (parent / "go.mod").read_text(errors="replace"), re.MULTILINE)
+            return match[1] if match else ""
+    return ""
+
+
+def _copy(entry: Path, folders: Iterable[str], tools: Tools) -> None:
+    """Put cached imports into the app's folder; by a program of the app's user, who owns the cache."""
+    for number, name in enumerate(folders):
+        source, target = shlex.quote(f"{entry}/{number}"), shlex.quote(name)
+        tools.run(f"[ ! -d {source} ] || {{ mkdir -p {target} && cp -R {source}/. {target}; }}")
+
+
+def _store(entry: Path, folders: Iterable[str], tools: Tools) -> None:
+    """Keep generated imports; the entry appears as a whole or not at all, also with several runs at once."""
+    parent, final = shlex.quote(str(entry.parent)), shlex.quote(str(entry))
+    copies = [f'cp -R {shlex.quote(name)} "$fresh/{number}"' for number, name in enumerate(folders)]
+    finish = f'{{ [ ! -e {final} ] && mv "$fresh" {final} || rm -rf "$fresh"; }}'
+    tools.run(" && ".join((f"mkdir -p {parent}", f"fresh=$(mktemp -d {parent}/XXXXXX)", *copies, finish)))

@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cdk8s_publish import commands, imports
+from cdk8s_publish.apps import App
+from cdk8s_publish.errors import SynthError
+from cdk8s_publish.imports import Tools, ensure
+from support.programs import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TOOLS = ROOT / ".tools"
+EXAMPLES = ROOT / "examples"
+CRD = "crds/maintenancewindow.yaml"
+
+pytestmark = pytest.mark.synth
+
+
+class Project:
+    """An app's folder, its cache, and what was run."""
+
+    def __init__(self, folder: Path, language: str = "typescript", spec: str = CRD) -> None:
+        self.folder, self.cache = folder / "app", folder / "cache"
+        shutil.copytree(EXAMPLES / "python" / "crds", self.folder / "crds")
+        (self.folder / "cdk8s.yaml").write_text(f"language: {language}\napp: 'true'\nimports:\n  - {spec}\n")
+        self.app = App("app", "", language, "true", "dist", config={"imports": [spec]})
+        self.ran: list[str] = []
+        self.said: list[str] = []
+        self.path = os.pathsep.join([str(TOOLS / "bin"), os.environ["PATH"]])
+
+    def ensure(self) -> list[str]:
+        """Return the cdk8s commands that were needed."""
+
+        def run(command: str) -> commands.Completed:
+            self.ran.append(command)
+            environ = {**os.environ, "PATH": self.path, "CDK8S_CHECK_UPGRADE": "false"}
+            return commands.run(
+                commands.Command(("sh", "-c", command), self.folder, environ, timeout_s=300), on_line=self.said.append
+            )
+
+        self.ran.clear()
+        ensure(self.app, self.folder, Tools(run, self.path, self.cache, self.said.append))
+        return [command for command in self.ran if command.startswith("cdk8s")]
+
+    def forget(self) -> dict[str, bytes]:
+        """Remove the imports and return what they were."""
+        found = self.files()
+        shutil.rmtree(self.folder / "imports")
+        return found
+
+    def files(self) -> dict[str, bytes]:
+        base = self.folder / "imports"
+        return {str(path.relative_to(base)): path.read_bytes() for path in base.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project(tmp_path)
+
+
+def test_imports__are_generated_once_and_then_taken_from_the_cache(project: Project) -> None:
+    assert project.ensure() == ["cdk8s import --language typescript"]
+    assert project.ensure() == []
+    first = project.forget()
+    assert list(first) == ["ops.example.com.ts"]
+    assert project.ensure() == []
+    assert project.files() == first
+    assert any("taken from the cache" in line for line in project.said)
+
+
+def test_imports__are_generated_anew_when_a_local_crd_changes(project: Project) -> None:
+    project.ensure()
+    project.forget()
+    crd = project.folder / CRD
+    crd.write_text(crd.read_text().replace("duration", "lasting"))
+    assert project.ensure() == ["cdk8s import --language typescript"]
+    assert b"lasting" in project.files()["ops.example.com.ts"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda app: replace(app, language="python"),
+        lambda app: replace(app, config={"imports": [CRD, "k8s"]}),
+        lambda app: replace(app, config={"imports": [CRD], "importDirectory": "generated"}),
+    ],
+)
+def test_imports__key_depends_on_everything(project: Project, change: object) -> None:
+    def key(app: App) -> str:
+        return imports._key(app, project.folder, app.config["imports"], project.path)  # noqa: SLF001
+
+    assert callable(change)
+    assert key(project.app) == key(project.app)
+    assert key(change(project.app)) not in {"", key(project.app)}
+
+
+def test_imports__key_depends_on_the_versions_of_the_cli(project: Project, tmp_path: Path) -> None:
+    def key(version: str) -> str:
+        cli = tmp_path / version / "node_modules" / "cdk8s-cli"
+        (cli / "bin").mkdir(parents=True)
+        (cli / "bin" / "cdk8s").touch(mode=0o755)
+        (cli / "package.json").write_text(f'{{"version": "{version}"}}')
+        return imports._key(project.app, project.folder, [CRD], str(cli / "bin"))  # noqa: SLF001
+
+    assert key("2.1.0") != key("2.2.0")
+
+
+@pytest.mark.parametrize("spec", ["https://example.com/crd.yaml", "name:=https://example.com/crd.yaml", "github:a/b"])
+def test_imports__of_an_address_that_may_change_are_not_cached(project: Project, spec: str) -> None:
+    assert imports._key(project.app, project.folder, [spec], project.path) == ""  # noqa: SLF001
+
+
+@pytest.mark.slow
+def test_imports__are_incomplete_without_their_jsii_package(tmp_path: Path) -> None:
+    project = Project(tmp_path, "python")
+    shutil.copytree(EXAMPLES / "python" / "imports", project.folder / "imports")
+    assert project.ensure() == []
+    (package,) = (project.folder / "imports").rglob("*.tgz")
+    package.unlink()
+    assert project.ensure() == ["cdk8s import --language python"]
+    assert package.exists()
+    package.unlink()
+    assert project.ensure() == []
+    assert package.exists()
+
+
+def test_imports__say_how_to_do_without_a_download(tmp_path: Path) -> None:
+    project = Project(tmp_path, spec="https://127.0.0.1:1/crd.yaml")
+    with pytest.raises(SynthError, match="The imports of app could not be generated") as error:
+        project.ensure()
+    assert "Commit the generated imports" in error.value.hint
+    assert "ECONNREFUSED" in error.value.evidence
+
+
+def test_imports__say_that_the_cli_is_missing(project: Project) -> None:
+    project.path = "/usr/bin:/bin"
+    with pytest.raises(SynthError) as error:
+        project.ensure()
+    assert "add `cdk8s-cli`" in error.value.hint
+
+
+def test_imports__are_left_alone_when_nothing_is_listed(project: Project) -> None:
+    project.app = replace(project.app, config={})
+    assert project.ensure() == []
