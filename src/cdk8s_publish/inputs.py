@@ -191,6 +191,7 @@ INPUTS: tuple[InputSpec, ...] = (
         Section.APP,
         "Folder that keeps what package managers and runtimes download, relative to the checkout or absolute; let your "
         "CI product cache it. Default: nothing is kept from run to run.",
+        template_default=".cdk8s-publish/cache",
     ),
     InputSpec(
         "repository",

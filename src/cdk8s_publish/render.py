@@ -55,7 +55,7 @@ def render(
     """
     owner = None if options.uid is None else (options.uid, -1 if options.gid is None else options.gid)
     with console.stage("Copy the checkout"):
-        source = snapshot(options.workspace, private / "source", owner)
+        source = snapshot(options.workspace, private / "source", owner, options.cache)
     options = replace(options, home=private / "home", cache=_usable_cache(options))
     failed = _install(apps, source, private, options, console)
     tasks = [

@@ -33,13 +33,14 @@ _SECTION = re.compile(r'\s*\[\s*([\w.-]+)(?:\s+"((?:[^"\\]|\\.)*)")?\s*\]')
 _VARIABLE = re.compile(r"\s*([A-Za-z][\w-]*)\s*=\s*(.*?)\s*$")
 
 
-def snapshot(workspace: Path, target: Path, owner: tuple[int, int] | None = None) -> Path:
+def snapshot(workspace: Path, target: Path, owner: tuple[int, int] | None = None, left_out: Path | None = None) -> Path:
     """Copy the checkout in `workspace` to the new folder `target` and return it.
 
     Modes, times and links are kept. `owner` (uid, gid) is given where we are root and the app must not be. Raises
-    OSError when the copy can't be written; what can't be read is left out, the app could not have read it either.
+    OSError when the copy can't be written; what can't be read is left out, the app could not have read it either, and
+    so is `left_out` (a cache inside the checkout).
     """
-    copy = _Copy(workspace, target, owner)
+    copy = _Copy(workspace, target, owner, left_out)
     copy.folder(os.fspath(workspace), os.fspath(target))
     git_folder = _git_folder(workspace)
     if git_folder is not None:
@@ -50,14 +51,15 @@ def snapshot(workspace: Path, target: Path, owner: tuple[int, int] | None = None
 
 
 class _Copy:
-    def __init__(self, workspace: Path, target: Path, owner: tuple[int, int] | None) -> None:
-        self._root, self._target, self._owner = os.path.realpath(workspace), os.fspath(target), owner
+    def __init__(self, workspace: Path, target: Path, owner: tuple[int, int] | None, left_out: Path | None) -> None:
+        self._root, self._owner = os.path.realpath(workspace), owner
+        self._left_out = {os.fspath(path) for path in (target, left_out) if path}
 
     def folder(self, source: str, target: str) -> None:
         self._make(target)
         for entry in self._entries(source):
             path = f"{target}/{entry.name}"
-            if entry.name == ".git" or entry.path == self._target:
+            if entry.name == ".git" or entry.path in self._left_out:
                 continue
             if entry.is_symlink():
                 self._link(entry.path, path)

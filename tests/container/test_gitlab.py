@@ -21,9 +21,16 @@ pytestmark = [pytest.mark.image, pytest.mark.server]
 PROJECT = "/builds/source/origin"
 
 
+def template() -> list[dict[str, Any]]:
+    return list(yaml.safe_load_all((ROOT / ".gitlab-ci-template.yml").read_text(encoding="utf-8")))
+
+
+def template_header() -> dict[str, Any]:
+    return template()[0]
+
+
 def template_job() -> dict[str, Any]:
-    _, jobs = yaml.safe_load_all((ROOT / ".gitlab-ci-template.yml").read_text(encoding="utf-8"))
-    job: dict[str, Any] = jobs[".$[[ inputs.job ]]"]
+    job: dict[str, Any] = template()[1][".$[[ inputs.job ]]"]
     return job
 
 
@@ -102,6 +109,23 @@ def test_app__of_a_workspace_of_root_runs_as_another_user(
     job = container.run(environ(workspace, http_server, INPUT_APP=app), "sh", stdin=script()).ok()
     assert b"user-1001" in checkout.origin.files("manifests")["dist/me.yaml"]
     assert "user 1001" in job.text
+
+
+def test_job__keeps_downloads_for_the_next_one(
+    container: Container, workspace: Checkout, checkout: Checkout, http_server: GitHttpServer
+) -> None:
+    cache = template_header()["spec"]["inputs"]["cache-dir"]["default"]
+    assert template_job()["cache"]["paths"] == [cache]
+    app = """
+      test ! -e .cdk8s-publish/cache
+      name=$(cat "$XDG_CACHE_HOME/seen" 2>/dev/null || echo nothing)
+      echo a-download >"$XDG_CACHE_HOME/seen"
+      printf 'apiVersion: v1\\nkind: ConfigMap\\nmetadata: {name: %s}\\n' "$name" >"$CDK8S_OUTDIR/me.yaml"
+    """
+    for expected in (b"nothing", b"a-download"):
+        variables = environ(workspace, http_server, INPUT_APP=app, INPUT_CACHE_DIR=cache)
+        container.run(variables, "sh", stdin=script()).ok()
+        assert expected in checkout.origin.files("manifests")["dist/me.yaml"]
 
 
 def test_job__in_a_merge_request_only_shows_the_diff(

@@ -146,27 +146,6 @@ def test_template__publishes_when_included_as(shape: str, pipeline: Pipeline) ->
     assert "+  name: web" in pipeline.artifact("changes.diff")
 
 
-def test_template__gives_later_jobs_the_outputs(pipeline: Pipeline) -> None:
-    pipeline.include("local")
-    later = {
-        "stage": "deploy",
-        "needs": ["cdk8s-publish"],
-        "script": 'echo "is $PUBLISH_OUTCOME, $PUBLISH_MANIFESTS resources"',
-    }
-    with (pipeline.checkout.path / ".gitlab-ci.yml").open("a") as file:
-        file.write(json.dumps({"later": later})[1:-1] + "\n")
-    pipeline.checkout.commit("Add a job")
-    assert "is published, 2 resources" in pipeline.local("cdk8s-publish", "later")
-
-
-def test_template__leaves_the_dollar_of_the_app_command_to_its_shell(pipeline: Pipeline) -> None:
-    manifest = "kind: ConfigMap\\napiVersion: v1\\nmetadata: {name: %s}\\n"
-    app = f"""name=dollar; printf '{manifest}' "$name" >"$CDK8S_OUTDIR/a.yaml\""""
-    pipeline.include("local", app=app)
-    pipeline.local("cdk8s-publish", name="expanded-too-early")
-    assert b"name: dollar" in pipeline.checkout.origin.files("manifests")["dist/a.yaml"]
-
-
 def test_template__lets_other_inputs_hold_variables(pipeline: Pipeline) -> None:
     pipeline.include("local", path="clusters/$CLUSTER")
     pipeline.local("cdk8s-publish", CLUSTER="north")
