@@ -231,8 +231,7 @@ def _hunks(edits: Sequence[tuple[str, str]]) -> Iterator[str]:
     for start, end in ranges:
         old, new = old + _count(edits[done:start], "+"), new + _count(edits[done:start], "-")
         removed, added = _count(edits[start:end], "+"), _count(edits[start:end], "-")
-        # A side without lines is numbered by the line before it.
-        yield f"@@ -{old + bool(removed)},{removed} +{new + bool(added)},{added} @@\n"
+        yield f"@@ -{old + 1},{removed} +{new + 1},{added} @@\n"
         yield from (f"{tag}{_visible(line)}\n" for tag, line in edits[start:end])
         old, new, done = old + removed, new + added, end
 

@@ -35,8 +35,8 @@ MAX_NODES = 1_000_000
 """Nodes per document once aliases are followed. etcd takes 1.5 MiB per object, so what is larger is an attack
 ("billion laughs") or an accident, and kustomize-controller would hang on it."""
 
-_SEPARATOR = re.compile(rb"\n---([^\n]*)(?:\n|\Z)")
-_FIRST_SEPARATOR = re.compile(rb"(?:\xef\xbb\xbf)?---[ \t]*(?:#[^\n]*)?\r?\n")
+_SEPARATOR = re.compile(rb"\n---[^\n]*(?:\n|\Z)")
+_LEADING_SEPARATORS = re.compile(rb"(?:\xef\xbb\xbf)?(?:---[ \t]*(?:#[^\n]*)?\r?(?:\n|\Z))+")
 
 _TYPED = re.compile(
     r"~|null|Null|NULL|true|True|TRUE|false|False|FALSE"
@@ -135,14 +135,13 @@ def _documents(data: bytes) -> Iterator[tuple[int, bytes]]:
     start = 0
     for match in _SEPARATOR.finditer(data):
         yield _document(data, start, match.start() + 1)
-        # Text after the dashes is legal YAML that kustomize refuses: left in, it fails as the document it begins.
-        start = match.end() if match[1].strip()[:1] in (b"", b"#") else match.start() + 1
+        start = match.start() + 1
     yield _document(data, start, len(data))
 
 
 def _document(data: bytes, start: int, end: int) -> tuple[int, bytes]:
-    separator = _FIRST_SEPARATOR.match(data, start, end)
-    start = separator.end() if separator else start
+    separators = _LEADING_SEPARATORS.match(data, start, end)
+    start = separators.end() if separators else start
     return start, data[start:end]
 
 

@@ -202,10 +202,18 @@ class TestChangedFilesOnly:
         assert check(one, Policy(), rendering.blobs).manifests == 99
         assert check(one, Policy(), {}).manifests == 2
 
-    @pytest.mark.parametrize("name", ["a", "'a'", r'"\x61"', r'"\u0061"', "&x a", "!!str a", "\n    a"])
+    def test_unchanged__is_not_read_for_identities_that_the_tip_had(self, rendering: Rendering) -> None:
+        old = {"a.yaml": resource("a"), "b.yaml": resource("b")}
+        one = rendering.delta(old | {"b.yaml": b"# new\n" + resource("b")}, old, 2)
+        Path(one.kept[0].location).unlink()
+        assert check(one, Policy(), rendering.blobs).findings == ()
+
+    @pytest.mark.parametrize(
+        "name", ["zebra", "'zebra'", r'"z\x65bra"', r'"z\u0065bra"', "&x zebra", "!!str zebra", "\n    zebra"]
+    )
     def test_duplicate__in_an_unchanged_file_is_found(self, rendering: Rendering, name: str) -> None:
         old = {"old.yaml": resource(name), "other.yaml": resource("b")}
-        one = rendering.delta(old | {"new.yaml": resource("a")}, old, 2)
+        one = rendering.delta(old | {"new.yaml": resource("zebra")}, old, 2)
         (finding,) = check(one, Policy(), rendering.blobs).findings
         assert finding.rule == "duplicate-resource"
         assert "new.yaml and old.yaml" in finding.message

@@ -231,6 +231,15 @@ def test_summary__diff_too_big_for_it_leaves_room_for_the_others() -> None:
     assert "1 more diff left out for want of space." in page.words
 
 
+@pytest.mark.parametrize(
+    "url", ['https://h/"><script>alert(1)</script>', "javascript:alert(1)", "file:///etc/passwd", ""]
+)
+def test_summary__links_lead_to_web_pages_only(url: str) -> None:
+    page = Page(report.summary(PUBLICATION, replace(CONTEXT, server_url="", source=replace(SOURCE, url=url)), [], []))
+    assert set(page.tags) <= ALLOWED
+    assert page.links == [url] * url.startswith("https:")
+
+
 def test_text__is_short_and_plain() -> None:
     assert report.text(PUBLICATION, CONTEXT, [FINDING]) == (
         "Published 4 changes to `manifests` / `dist`\n"
