@@ -1,0 +1,96 @@
+"""Guards on content, end to end: removals need consent, readable secrets too, and their values show up nowhere."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.checkouts import Checkout, config_map
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from support.runner import Cli, Result
+
+RUN = ("run", "--install", "none")
+VALUE = "correct-horse-battery-staple"
+SECRET = f'apiVersion: v1\nkind: Secret\nmetadata:\n  name: db\nstringData:\n  password: "{VALUE}"\n'.encode()
+NAMESPACE = b"apiVersion: v1\nkind: Namespace\nmetadata:\n  name: shop\n"
+
+
+def many(count: int) -> dict[str, bytes]:
+    """Return files with this many resources."""
+    return {f"{number}.yaml": config_map(f"c-{number}") for number in range(count)}
+
+
+def refused(cli: Cli, checkout: Checkout, *args: str | Path) -> Result:
+    """Run, expect a refusal because of content, and a branch that did not move."""
+    refs = checkout.origin.refs()
+    done = cli.run(*RUN, *args, cwd=checkout.path).exits(4)
+    assert checkout.origin.refs() == refs
+    return done
+
+
+def test_removals__of_more_than_half_need_consent(checkout: Checkout, cli: Cli) -> None:
+    checkout.render(many(10))
+    cli.run(*RUN, cwd=checkout.path).ok()
+    checkout.render(many(4))
+    text = refused(cli, checkout).text
+    assert "allow-removals" in text
+    assert "6" in text
+    cli.run(*RUN, "--allow-removals", cwd=checkout.path).ok()
+    assert len(checkout.origin.files("manifests")) == 5
+
+
+def test_removals__of_half_or_of_a_few_pass(checkout: Checkout, cli: Cli) -> None:
+    checkout.render(many(10))
+    cli.run(*RUN, cwd=checkout.path).ok()
+    checkout.render(many(5))
+    cli.run(*RUN, cwd=checkout.path).ok()
+    checkout.render(many(1))
+    cli.run(*RUN, cwd=checkout.path).ok()
+
+
+def test_removals__consent_can_be_a_trailer_of_a_reviewed_commit(checkout: Checkout, cli: Cli) -> None:
+    checkout.render({"namespace.yaml": NAMESPACE, **many(3)})
+    cli.run(*RUN, cwd=checkout.path).ok()
+    checkout.render(many(3), "Remove the shop")
+    assert "Namespace shop" in refused(cli, checkout).text
+    checkout.render(many(3), "Remove the shop\n\nNobody buys here.\n\nAllow-Removals: the shop has closed")
+    cli.run(*RUN, cwd=checkout.path).ok()
+    assert "dist/namespace.yaml" not in checkout.origin.files("manifests")
+
+
+def test_removals__of_everything_need_two_consents(checkout: Checkout, cli: Cli) -> None:
+    checkout.render(many(10))
+    cli.run(*RUN, cwd=checkout.path).ok()
+    checkout.render({})
+    assert "rendered no resource" in refused(cli, checkout).text
+    assert "allow-removals" in refused(cli, checkout, "--allow-empty").text
+    cli.run(*RUN, "--allow-empty", "--allow-removals", cwd=checkout.path).ok()
+
+
+@pytest.mark.parametrize("form", ["stringData", "data"])
+def test_secret__needs_consent_and_is_never_shown(checkout: Checkout, cli: Cli, tmp_path: Path, form: str) -> None:
+    encoded = b64encode(VALUE.encode()).decode()
+    first = (
+        SECRET
+        if form == "stringData"
+        else SECRET.replace(b"stringData", b"data").replace(VALUE.encode(), encoded.encode())
+    )
+    checkout.render({"secret.yaml": first, "web.yaml": config_map("web")})
+    text = refused(cli, checkout).text
+    assert "allow-secrets" in text
+    patch = tmp_path / "changes.diff"
+    text += cli.run(*RUN, "--allow-secrets", "--diff-file", patch, cwd=checkout.path).ok().text
+    text += patch.read_text()
+    checkout.render(
+        {"secret.yaml": first.replace(b"name: db", b"name: db\n  labels: {a: b}"), "web.yaml": config_map("web")}
+    )
+    text += cli.run(*RUN, "--allow-secrets", "--diff-file", patch, "--verbose", cwd=checkout.path).ok().text
+    text += patch.read_text()
+    assert VALUE not in text
+    assert encoded not in text
+    assert checkout.origin.files("manifests")["dist/secret.yaml"].startswith(b"apiVersion")
