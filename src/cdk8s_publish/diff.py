@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode, b64encode
+from collections import defaultdict
 from contextlib import suppress
 from itertools import chain
 from typing import TYPE_CHECKING, cast
@@ -129,13 +130,19 @@ class _Mask:
     def __init__(self, manifests: Iterable[Manifest]) -> None:
         secrets = (manifest for manifest in manifests if manifest.is_plain_secret)
         values = {leaf.value for secret in secrets for _, leaf in _sensitive(_compose(secret))}
-        words = {word for value in values for word in _spellings(value)}
-        alternatives = sorted(words, key=lambda word: (-len(word), word))
-        self._pattern = re.compile("|".join(map(re.escape, alternatives))) if words else None
+        self._words: dict[str, set[str]] = defaultdict(set)
+        for word in {word for value in values for word in _spellings(value)}:
+            self._words[word[:_NEEDLE_MINIMUM]].add(word)
 
     def text(self, text: str) -> str:
         """Hide secret values of at least six characters; shorter ones would garble every other word."""
-        return self._pattern.sub(_MASK, text) if self._pattern else text
+        if not self._words:
+            return text
+        # One pattern of all words would be tried word by word at every character: minutes with a thousand secrets.
+        grams = (text[start : start + _NEEDLE_MINIMUM] for start in range(len(text) - _NEEDLE_MINIMUM + 1))
+        words = {word for gram in grams if gram in self._words for word in self._words[gram]}
+        longest_first = sorted(words, key=lambda word: (-len(word), word))
+        return re.sub("|".join(map(re.escape, longest_first)), _MASK, text) if words else text
 
     def secrets(self, before: Sequence[Manifest], after: Sequence[Manifest]) -> tuple[str, str]:
         """Write both sides of a Secret anew, without comments and values; a changed value is marked as changed."""
