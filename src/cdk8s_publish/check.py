@@ -263,6 +263,9 @@ def _names(rendered: RenderedManifests) -> Iterator[Finding]:
         elif name in KUSTOMIZATION_FILES:
             message = f"Flux and Argo CD apply only what {file.path} lists, not every manifest of its folder."
             yield Finding(Level.NOTICE, "kustomization", message, file.path)
+        elif name == ".sourceignore":
+            message = f"Flux leaves out what {file.path} matches, and deletes it from the cluster."
+            yield Finding(Level.WARNING, "source-ignore", message, file.path)
         elif file.path == METADATA_FILE:
             message = f"{file.path} is the name of the record of what was published."
             yield Finding(Level.ERROR, "reserved-name", message, file.path, hint="Write it under another name.")

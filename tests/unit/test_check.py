@@ -100,6 +100,7 @@ def test_check__helm_chart(rendering: Rendering) -> None:
     [
         ("dist", ".gitattributes", "error git-attributes .gitattributes"),
         ("dist", "sub/.gitattributes", "error git-attributes sub/.gitattributes"),
+        ("dist", "sub/.sourceignore", "warning source-ignore sub/.sourceignore"),
         ("dist", "hydrator.metadata", "error reserved-name hydrator.metadata"),
         ("", ".github/workflows/a.txt", "error workflow-file .github/workflows/a.txt"),
         (".github", "workflows/a.txt", "error workflow-file workflows/a.txt"),
