@@ -6,8 +6,10 @@ Nothing here reads the process's environment; what git may know of it is handed 
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from subprocess import PIPE, TimeoutExpired
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, cast
 
 from git.cmd import Git
 
@@ -17,6 +19,7 @@ from cdk8s_publish.refusals import explain
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
+    from subprocess import Popen
 
     from cdk8s_publish.model import Sha
 
@@ -60,18 +63,22 @@ class GitRunner:
         env = {**self._environ, **(environ or {})}
         env |= _config_environ(env, (*_HYGIENE, *self._settings, *settings))
         process = self._git.execute(["git", *arguments], istream=PIPE, as_process=True, env=env)
-        try:
-            for chunk in stdin:
-                process.stdin.write(chunk)
-        except BrokenPipeError:
-            pass  # git has ended early; its exit code and its words say why
-        try:
-            out, err = process.communicate(timeout=GIT_TIMEOUT_S)
-        except TimeoutExpired:
-            process.kill()
-            out, err = process.communicate()
-            err += b"\nthe operation timed out"
-        return process.returncode, out, err.decode("utf-8", "backslashreplace")
+        # Fed from a thread of its own: git may answer before it has read everything, and both pipes are short.
+        program = cast("Popen[bytes]", process.proc)
+        pipe, program.stdin = cast("IO[bytes]", program.stdin), None
+        with ThreadPoolExecutor(1, thread_name_prefix="feed") as feeder:
+            fed = feeder.submit(_feed, pipe, stdin)
+            try:
+                out, err = program.communicate(timeout=GIT_TIMEOUT_S)
+            except TimeoutExpired:
+                program.kill()
+                out, err = program.communicate()
+                err += b"\nthe operation timed out"
+            except BaseException:
+                program.kill()
+                raise
+            fed.result()
+        return program.returncode, out, err.decode("utf-8", "backslashreplace")
 
     def out(self, *arguments: str | bytes, stdin: Iterable[bytes] = (), **more: object) -> bytes:
         """Return standard output; a failure here is a defect or a broken disk, never the remote."""
@@ -79,6 +86,13 @@ class GitRunner:
         if code:
             raise explain(f"`git {_text(arguments[0])}` in the private repository", err)
         return out
+
+
+def _feed(pipe: IO[bytes], chunks: Iterable[bytes]) -> None:
+    # git may end early; its exit code and its words say why.
+    with suppress(BrokenPipeError), pipe:
+        for chunk in chunks:
+            pipe.write(chunk)
 
 
 def _text(argument: str | bytes) -> str:

@@ -188,3 +188,11 @@ def test_flux__prints_what_kubectl_applies(checkout: Checkout, cli: Cli) -> None
 def app_of(checkout: Checkout) -> str:
     """Return the app command of the checkout, for commands that add to it."""
     return (checkout.path / "cdk8s.yaml").read_text().partition(">-\n")[2].strip()
+
+
+def test_run__reads_more_of_the_tip_than_a_pipe_holds(checkout: Checkout, cli: Cli) -> None:
+    checkout.render({f"{number}.yaml": config_map(f"many-{number}") for number in range(2500)}, "Grow")
+    cli.run(*RUN, cwd=checkout.path).ok()
+    checkout.render({"one.yaml": config_map("one")}, "Shrink")
+    cli.run(*RUN, "--allow-removals", cwd=checkout.path).ok()
+    assert published(checkout.origin) == {"one.yaml": config_map("one")}
