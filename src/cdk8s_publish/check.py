@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from cdk8s_publish.manifests import is_manifest, parse
+from cdk8s_publish.manifests import HELM_FILE, KUSTOMIZATION_FILES, MANIFESTS, parse, role
 from cdk8s_publish.model import METADATA_FILE, ChangeKind, Finding, Level
 
 if TYPE_CHECKING:
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
     from cdk8s_publish.manifests import Delta
     from cdk8s_publish.model import Changes, Manifest, RenderedFile, RenderedManifests, ResourceId, Sha
-
-KUSTOMIZATION_FILES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
-"""Names under which kustomize looks for its own configuration (`konfig.RecognizedKustomizationFileNames`)."""
 
 REMOVAL_MINIMUM = 5
 """Fewer removed resources than this are never "too many", whatever their share."""
@@ -38,9 +35,6 @@ PRECIOUS = frozenset(
     }
 )
 """Group and kind of resources whose removal takes data, or other resources, with them."""
-
-HELM_FILE = "Chart.yaml"
-"""What makes a folder a Helm chart; it is no resource."""
 
 KUSTOMIZED_RULES = frozenset({"invalid-yaml", "not-a-resource", "duplicate-resource"})
 """Rules that a kustomization file can make pointless, because the controller reads only what it lists."""
@@ -87,12 +81,12 @@ def check(delta: Delta, policy: Policy, old: Mapping[Sha, bytes]) -> Checked:
     """
     before = _before(delta, old)
     recorded = delta.folder.manifests if delta.folder.is_managed else None
-    if recorded is None or any(_holds_manifests(path) and path not in before for path in delta.gone):
+    if recorded is None or any(role(path) == MANIFESTS and path not in before for path in delta.gone):
         fresh, unread = delta.rendered.files, 0
     else:
         fresh, unread = delta.changed, recorded - sum(map(len, before.values()))
     parsed, findings = _parse(fresh)
-    kept = [file for file in delta.kept if file.path not in parsed and _holds_manifests(file.path)]
+    kept = [file for file in delta.kept if file.path not in parsed and role(file.path) == MANIFESTS]
     places = _places(parsed, before, kept)
     count = unread + sum(map(len, parsed.values()))
     findings += delta.rendered.refused
@@ -105,11 +99,6 @@ def check(delta: Delta, policy: Policy, old: Mapping[Sha, bytes]) -> Checked:
     return Checked(_ordered(findings, delta), parsed, before, count)
 
 
-def _holds_manifests(path: str) -> bool:
-    """Whether a file's documents are resources for Flux; its neighbours' configuration and a Helm chart's are not."""
-    return is_manifest(path) and _name(path) not in KUSTOMIZATION_FILES and path != HELM_FILE
-
-
 def _name(path: str) -> str:
     return path.rpartition("/")[2]
 
@@ -118,7 +107,7 @@ def _before(delta: Delta, old: Mapping[Sha, bytes]) -> dict[str, tuple[Manifest,
     """Return the manifests of what the tip held; a file that is absent from `old` or has a flaw is left out."""
     before = {}
     for path, blob in delta.gone.items():
-        if _holds_manifests(path) and blob in old:
+        if role(path) == MANIFESTS and blob in old:
             parsed = parse(path, old[blob])
             if not parsed.findings:
                 before[path] = parsed.manifests
@@ -129,7 +118,7 @@ def _parse(files: Iterable[RenderedFile]) -> tuple[dict[str, tuple[Manifest, ...
     manifests: dict[str, tuple[Manifest, ...]] = {}
     findings: list[Finding] = []
     for file in files:
-        if _holds_manifests(file.path):
+        if role(file.path) == MANIFESTS:
             parsed = parse(file.path, file.read())
             manifests[file.path] = parsed.manifests
             findings += parsed.findings
@@ -209,7 +198,7 @@ def _dropped(
         return
     lost: dict[ResourceId, Manifest] = {}
     for overwritten in delta.rendered.overwritten:
-        if _holds_manifests(overwritten.path):
+        if role(overwritten.path) == MANIFESTS:
             for manifest in parse(overwritten.path, overwritten.location.read_bytes()).manifests:
                 lost.setdefault(_identity(manifest.resource), manifest)
     missing = lost.keys() - places.keys()
@@ -245,7 +234,8 @@ def _secrets(parsed: Mapping[str, tuple[Manifest, ...]]) -> Iterator[Finding]:
 def _helm(rendered: RenderedManifests) -> Iterator[Finding]:
     if any(file.path == HELM_FILE for file in rendered.files):
         message = "The app rendered a Helm chart, and Flux would read its Chart.yaml as a Kubernetes object."
-        yield Finding(Level.ERROR, "helm-format", message, HELM_FILE, hint="Synthesize with `--format plain`.")
+        hint = "Synthesize with `--format plain`, or set allow-helm."
+        yield Finding(Level.ERROR, "helm-format", message, HELM_FILE, hint=hint)
 
 
 def _nothing(delta: Delta) -> Finding:

@@ -27,6 +27,15 @@ if TYPE_CHECKING:
 
     from cdk8s_publish.model import Folder, RenderedFile, RenderedManifests
 
+MANIFESTS = "manifests"
+"""Role of a file whose documents are resources for Flux."""
+
+KUSTOMIZATION_FILES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
+"""Names under which kustomize looks for its own configuration (`konfig.RecognizedKustomizationFileNames`)."""
+
+HELM_FILE = "Chart.yaml"
+"""What makes a folder a Helm chart; it is no resource."""
+
 MAX_DEPTH = 1_000
 """Levels of nesting that we follow. libyaml recurses on the C stack (100,000 levels crash the interpreter); the deepest
 schemas of real custom resource definitions stay below 100."""
@@ -60,8 +69,8 @@ class Parsed:
 class Delta:
     """Which files differ between what was rendered and what the tip holds.
 
-    A file counts as `kept` when the tip has the same bytes under any name, so renamed files are kept too. `changed`
-    and `gone` are what is left on either side; `moved` is true when any file changed its name or its bytes.
+    A file counts as `kept` when the tip has the same bytes under any name of the same role, so renamed files are kept
+    too. `changed` and `gone` are what is left on either side; `moved` is true when any file changed its name or bytes.
     """
 
     rendered: RenderedManifests
@@ -82,17 +91,17 @@ def delta(rendered: RenderedManifests, folder: Folder) -> Delta:
     moved = [file for file in rendered.files if folder.files.get(file.path) != file.blob]
     same = {file.path for file in rendered.files}.difference(file.path for file in moved)
     left = sorted((path, blob) for path, blob in folder.files.items() if path not in same)
-    spare = Counter((blob, is_manifest(path)) for path, blob in left)
-    changed, used = [], Counter[tuple[Sha, bool]]()
+    spare = Counter((blob, role(path)) for path, blob in left)
+    changed, used = [], Counter[tuple[Sha, str]]()
     for file in moved:
-        key = (file.blob, file.is_manifest)
+        key = (file.blob, role(file.path))
         if used[key] < spare[key]:
             used[key] += 1
         else:
             changed.append(file)
     gone = {}
     for path, blob in left:
-        key = (blob, is_manifest(path))
+        key = (blob, role(path))
         if used[key]:
             used[key] -= 1
         else:
@@ -102,9 +111,12 @@ def delta(rendered: RenderedManifests, folder: Folder) -> Delta:
     return Delta(rendered, folder, kept, tuple(changed), gone, moved=bool(moved or left))
 
 
-def is_manifest(path: str) -> bool:
-    """Whether kustomize-controller would read a file of this name."""
-    return path.endswith(MANIFEST_SUFFIXES)
+def role(path: str) -> str:
+    """Return what a name makes of a file: `MANIFESTS`, the name of kustomize's or Helm's configuration, or nothing."""
+    name = path.rpartition("/")[2]
+    if name in KUSTOMIZATION_FILES or path == HELM_FILE:
+        return name
+    return MANIFESTS if path.endswith(MANIFEST_SUFFIXES) else ""
 
 
 def parse(path: str, data: bytes) -> Parsed:

@@ -203,6 +203,13 @@ class TestChangedFilesOnly:
         assert check(one, Policy(), rendering.blobs).manifests == 99
         assert check(one, Policy(), {}).manifests == 2
 
+    def test_unchanged__renamed_to_a_configuration_is_read(self, rendering: Rendering) -> None:
+        old = {"a.yaml": resource("a"), "b.yaml": resource("b")}
+        one = rendering.delta({"a.yaml": resource("a"), "kustomization.yaml": resource("b")}, old, 2)
+        checked = check(one, Policy(), rendering.blobs)
+        assert [finding.rule for finding in checked.findings] == ["reserved-name", "kustomization"]
+        assert checked.manifests == 1
+
     def test_unchanged__is_not_read_for_identities_that_the_tip_had(self, rendering: Rendering) -> None:
         old = {"a.yaml": resource("a"), "b.yaml": resource("b")}
         one = rendering.delta(old | {"b.yaml": b"# new\n" + resource("b")}, old, 2)

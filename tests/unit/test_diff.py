@@ -277,6 +277,10 @@ class TestSecrets:
         )
         assert "data: {b: ***}" in text
 
+    def test_secret__at_the_end_of_a_text(self, rendering: Rendering) -> None:
+        files = {"s.yaml": secret("stringData: {a: abc123}\n"), "a.txt": b"abc123"}
+        assert "abc123" not in patch([compared(rendering, files, {})])
+
     def test_secret__of_several_lines(self, rendering: Rendering) -> None:
         files = {"s.yaml": secret(f'stringData: {{a: "{VALUE}\\n{OTHER}"}}\n')}
         repeated = resource("c", rest=f"data:\n  b: |\n    {VALUE}\n    {OTHER}\n")

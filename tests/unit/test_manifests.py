@@ -11,7 +11,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cdk8s_publish.manifests import delta, is_manifest, parse
+from cdk8s_publish.manifests import delta, parse, role
 from cdk8s_publish.model import Folder, Level, RenderedFile, RenderedManifests, ResourceId, Sha
 from support.documents import CONFIG, OTHER, READ, REFUSED, STRICTER, laughs
 
@@ -176,7 +176,10 @@ def test_parse__identities_survive_any_text(objects: list[tuple[dict[str, Any], 
         assert manifest.resource.kind == value["kind"]
 
 
-FILES = st.dictionaries(st.sampled_from(["a.yaml", "b.yaml", "c.yml", "d", "e.txt"]), st.sampled_from("1234"))
+FILES = st.dictionaries(
+    st.sampled_from(["a.yaml", "b.yaml", "c.yml", "d", "e.txt", "kustomization.yaml", "Chart.yaml", "x/Chart.yaml"]),
+    st.sampled_from("1234"),
+)
 
 
 def rendered(files: dict[str, str]) -> RenderedManifests:
@@ -188,9 +191,9 @@ def rendered(files: dict[str, str]) -> RenderedManifests:
 def test_delta__pairs_every_file_once(new: dict[str, str], old: dict[str, str]) -> None:
     found = delta(rendered(new), Folder("dist", {path: Sha(blob) for path, blob in old.items()}))
     assert sorted([file.path for file in (*found.kept, *found.changed)]) == sorted(new)
-    kept = Counter((file.blob, file.is_manifest) for file in found.kept)
-    gone = Counter((blob, is_manifest(path)) for path, blob in found.gone.items())
-    assert kept + gone == Counter((Sha(blob), is_manifest(path)) for path, blob in old.items())
-    assert not Counter((file.blob, file.is_manifest) for file in found.changed) & gone
+    kept = Counter((file.blob, role(file.path)) for file in found.kept)
+    gone = Counter((blob, role(path)) for path, blob in found.gone.items())
+    assert kept + gone == Counter((Sha(blob), role(path)) for path, blob in old.items())
+    assert not Counter((file.blob, role(file.path)) for file in found.changed) & gone
     assert found.moved is (new != old)
     assert found.wanted == tuple(sorted(set(found.gone.values())))
