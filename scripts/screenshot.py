@@ -1,16 +1,16 @@
-"""Make docs/images/job-summary.png: the job summary of a real run, in a real browser.
+"""Make docs/images/job-summary.png: the job summary of a real run, as a pull request shows it.
 
-    make setup && .venv/bin/python scripts/screenshot.py
+    .venv/bin/python scripts/screenshot.py
 
-An example is published to a throw-away repository twice, with a change in between, under the variables of GitHub's
-runner. The summary of the second run is rendered by cmark-gfm, the library that GitHub renders with; the style sheet
-is ours and only resembles GitHub's. Needs Chromium (Debian: `chromium`).
+Publishes the Python example to a throw-away repository, changes it, runs the program as GitHub's runner does for a pull
+request, turns the summary that it wrote into HTML with GitHub's own Markdown library, and lets Chromium take a picture.
+Needs what `make setup` installs, and Chromium (Debian: `chromium`), which it does not.
 """
 
 from __future__ import annotations
 
-import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -22,118 +22,119 @@ from cmarkgfm.cmark import Options  # type: ignore[import-untyped]
 
 ROOT = Path(__file__).resolve().parent.parent
 PICTURE = ROOT / "docs" / "images" / "job-summary.png"
-WIDTH = 920
-TIMEOUT_S = 120
-CHROMIUM = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--force-device-scale-factor=2",
-)  # fmt: skip
-PAGE = """<!doctype html><meta charset="utf-8"><style>
-  body { font: 15px/1.5 system-ui, "DejaVu Sans", sans-serif; color: #1f2328; margin: 28px 32px; }
-  h1, h2, h3 { border-bottom: 1px solid #d1d9e0; padding-bottom: .3em; margin: 0 0 14px; }
-  table { border-collapse: collapse; margin: 0 0 16px; }
-  th, td { border: 1px solid #d1d9e0; padding: 5px 12px; text-align: left; }
-  tr:nth-child(2n) { background: #f6f8fa; }
-  code { background: #eff1f3; border-radius: 5px; padding: .15em .4em; font: 85% "DejaVu Sans Mono", monospace; }
-  pre { background: #f6f8fa; border-radius: 6px; padding: 12px 16px; overflow: hidden; }
-  pre code { background: none; padding: 0; }
-  details { margin-bottom: 12px; }
-  a { color: #0969da; text-decoration: none; }
-  .add { color: #116329; background: #dafbe1; } .remove { color: #82071e; background: #ffebe9; }
-</style>"""
-GIT = {
-    "GIT_CONFIG_NOSYSTEM": "1",
-    "GIT_CONFIG_GLOBAL": os.devnull,
-    **{f"GIT_{who}_{key}": value for who in ("AUTHOR", "COMMITTER")
-       for key, value in (("NAME", "Ada"), ("EMAIL", "ada@example.com"))},
-}  # fmt: skip
+PATH = os.pathsep.join((str(ROOT / ".tools" / "bin"), str(ROOT / ".venv" / "bin"), os.environ["PATH"]))
+TIMEOUT_S = 600
+SIZE = "960,970"
+CHANGES = (
+    ("main.py", "Hello from cdk8s", "Hello again"),
+    ("main.py", "replicas=2", "replicas=3"),
+    ("foundation.py", "0 3 * * *", "30 2 * * *"),
+)
+
+STYLE = """
+body { font: 16px/1.5 "Liberation Sans", Arial, sans-serif; color: #1f2328; margin: 24px 32px; }
+h2 { font-size: 24px; border-bottom: 1px solid #d1d9e0; padding-bottom: 8px; }
+code { font: 13px "DejaVu Sans Mono", monospace; background: #eff1f3; border-radius: 6px; padding: 3px 6px; }
+table { border-collapse: collapse; margin: 16px 0; }
+th, td { border: 1px solid #d1d9e0; padding: 6px 13px; }
+tr:nth-child(even) td { background: #f6f8fa; }
+pre { background: #f6f8fa; border-radius: 6px; padding: 12px; }
+pre code { background: none; padding: 0; line-height: 1.45; }
+a { color: #0969da; text-decoration: none; }
+details { margin: 8px 0; }
+.plus { background: #dafbe1; color: #116329; } .minus { background: #ffebe9; color: #82071e; } .hunk { color: #8250df; }
+"""
 
 
-def call(*argv: str | Path, cwd: Path, **env: str) -> str:
-    """Run a program and return what it printed."""
-    environ = {"PATH": os.environ["PATH"], "HOME": str(cwd), "LANG": "C.UTF-8", **GIT, **env}
-    done = subprocess.run(argv, cwd=cwd, env=environ, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+def call(*argv: str | Path, cwd: Path, **env: str) -> None:
+    """Run a command and end with its output when it fails."""
+    person = {f"GIT_{role}_{what}": "Ada" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    done = subprocess.run(
+        argv,
+        cwd=cwd,
+        env={**os.environ, **person, "PATH": PATH, **env},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=TIMEOUT_S,
+    )
     if done.returncode:
-        sys.exit(f"{argv[0]} failed: {done.stdout}{done.stderr}")
-    return done.stdout
+        sys.exit(f"{argv} failed:\n{done.stdout}{done.stderr}")
 
 
-def commit(shop: Path, message: str) -> str:
-    """Commit everything, push it, and return the commit."""
-    call("git", "add", "--all", cwd=shop)
-    call("git", "commit", "--quiet", "--message", message, cwd=shop)
-    call("git", "push", "--quiet", "origin", "HEAD:main", cwd=shop)
-    return call("git", "rev-parse", "HEAD", cwd=shop).strip()
+def summary(folder: Path) -> str:
+    """Publish the example, change it, and return the summary of a pull request's run."""
+    remote, checkout = folder / "greeter.git", folder / "greeter"
+    call("git", "init", "--quiet", "--bare", "--initial-branch=main", remote, cwd=folder)
+    call("git", "clone", "--quiet", remote, checkout, cwd=folder)
+    shutil.copytree(ROOT / "examples" / "python", checkout, dirs_exist_ok=True)
+    commit(checkout, "Greet the world")
+    call("git", "push", "--quiet", "origin", "main", cwd=checkout)
+    publish(checkout, remote, folder / "first.md", "push", "")
+    for name, old, new in CHANGES:
+        file = checkout / name
+        file.write_text(file.read_text().replace(old, new))
+    commit(checkout, "Greet again, with three replicas")
+    publish(checkout, remote, folder / "second.md", "pull_request", "greet-again")
+    return (folder / "second.md").read_text()
 
 
-def publish(work: Path, shop: Path, sha: str) -> str:
-    """Run the action once and return its job summary."""
-    summary, event = work / f"{sha}.md", work / "event.json"
-    event.write_text(json.dumps({"repository": {"default_branch": "main"}}))
+def commit(checkout: Path, subject: str) -> None:
+    """Commit everything."""
+    call("git", "add", "--all", cwd=checkout)
+    call("git", "commit", "--quiet", "--message", subject, cwd=checkout)
+
+
+def publish(checkout: Path, remote: Path, summary_file: Path, event: str, head: str) -> None:
+    """Run the program with the variables of GitHub's runner."""
     call(
-        sys.executable, ROOT / "entrypoint.py", cwd=shop,
-        GITHUB_ACTIONS="true", GITHUB_WORKSPACE=str(shop), GITHUB_EVENT_NAME="push", GITHUB_EVENT_PATH=str(event),
-        GITHUB_REF_NAME="main", GITHUB_SHA=sha, GITHUB_REPOSITORY="acme/shop", GITHUB_SERVER_URL="https://github.com",
-        GITHUB_STEP_SUMMARY=str(summary), INPUT_INSTALL="none", INPUT_APP="python main.py",
-        INPUT_REPOSITORY=(work / "shop.git").as_uri(), PATH=f"{ROOT / '.tools/example/bin'}:{os.environ['PATH']}",
-    )  # fmt: skip
-    return summary.read_text(encoding="utf-8")
-
-
-def run_twice(work: Path) -> str:
-    """Publish, change the app, publish again; return the summary of the second run."""
-    shop = work / "shop"
-    call("git", "init", "--quiet", "--bare", "--initial-branch=main", work / "shop.git", cwd=work)
-    call("git", "clone", "--quiet", work / "shop.git", shop, cwd=work)
-    shutil.copytree(ROOT / "examples" / "python", shop, dirs_exist_ok=True)
-    publish(work, shop, commit(shop, "Greet the world"))
-    main = shop / "main.py"
-    main.write_text(main.read_text(encoding="utf-8").replace("replicas=2", "replicas=3"), encoding="utf-8")
-    return publish(work, shop, commit(shop, "Run three of them"))
+        sys.executable,
+        ROOT / "entrypoint.py",
+        cwd=checkout,
+        GITHUB_ACTIONS="true",
+        GITHUB_EVENT_NAME=event,
+        GITHUB_HEAD_REF=head,
+        GITHUB_REF_NAME="main",
+        GITHUB_REPOSITORY="acme/greeter",
+        GITHUB_RUN_ID="1",
+        GITHUB_SERVER_URL="https://github.com",
+        GITHUB_WORKSPACE=str(checkout),
+        GITHUB_STEP_SUMMARY=str(summary_file),
+        INPUT_REPOSITORY=str(remote),
+        INPUT_CACHE_DIR=str(summary_file.parent / "cache"),
+    )
 
 
 def page(markdown: str) -> str:
-    """Render the summary as GitHub does; the first diff is unfolded, as by a click."""
-    html = cmarkgfm.github_flavored_markdown_to_html(markdown, options=Options.CMARK_OPT_UNSAFE)
-    lines = []
-    for line in html.replace("<details>", "<details open>", 1).splitlines():
-        kind = {"+": "add", "-": "remove"}.get(line[:1])
-        lines.append(f'<span class="{kind}">{line}</span>' if kind else line)
-    return PAGE + "\n".join(lines)
-
-
-def photograph(chromium: str, html: Path, picture: Path, height: int) -> None:
-    """Let a headless browser draw the page."""
-    options = (
-        f"--user-data-dir={html.parent / 'browser'}",
-        f"--window-size={WIDTH},{height}",
-        f"--screenshot={picture}",
-    )
-    call(chromium, *CHROMIUM, *options, html.as_uri(), cwd=html.parent)
-
-
-def height_of(chromium: str, html: Path) -> int:
-    """Ask the browser how high the page is."""
-    probe = html.with_name("probe.html")
-    script = "<script>document.title = document.documentElement.scrollHeight</script>"
-    probe.write_text(html.read_text(encoding="utf-8") + script, encoding="utf-8")
-    options = (f"--user-data-dir={html.parent / 'browser'}", f"--window-size={WIDTH},100", "--dump-dom")
-    shown = call(chromium, *CHROMIUM, *options, probe.as_uri(), cwd=html.parent)
-    return int(shown.partition("<title>")[2].partition("</title>")[0])
+    """Return the summary as GitHub would show it, with the first diff unfolded and coloured."""
+    body = cmarkgfm.github_flavored_markdown_to_html(markdown, Options.CMARK_OPT_UNSAFE)
+    body = body.replace("<details>", "<details open>", 1)
+    for sign, name in ((r"\+", "plus"), ("-", "minus"), ("@@", "hunk")):
+        body = re.sub(rf"^({sign}.*)$", rf'<span class="{name}">\1</span>', body, flags=re.MULTILINE)
+    return f'<!doctype html><meta charset="utf-8"><style>{STYLE}</style>{body}'
 
 
 def main() -> None:
-    """Make the picture."""
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if not chromium:
-        sys.exit("screenshot: no Chromium on this machine (Debian: apt-get install chromium)")
-    with tempfile.TemporaryDirectory() as folder:
-        work = Path(folder)
-        html = work / "summary.html"
-        html.write_text(page(run_twice(work)), encoding="utf-8")
-        PICTURE.parent.mkdir(parents=True, exist_ok=True)
-        photograph(chromium, html, PICTURE, height_of(chromium, html))
-    print(f"{PICTURE.relative_to(ROOT)}: {PICTURE.stat().st_size:,} bytes")
+    """Write the picture."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "page.html").write_text(page(summary(folder)), encoding="utf-8")
+        PICTURE.parent.mkdir(exist_ok=True)
+        call(
+            "chromium",
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-background-networking",
+            "--no-first-run",
+            "--hide-scrollbars",
+            f"--user-data-dir={folder / 'profile'}",
+            f"--window-size={SIZE}",
+            f"--screenshot={PICTURE}",
+            folder / "page.html",
+            cwd=folder,
+        )
+    print(f"wrote {PICTURE.relative_to(ROOT)}, {PICTURE.stat().st_size} bytes")
 
 
 if __name__ == "__main__":
