@@ -31,6 +31,7 @@ class Kind(StrEnum):
     DURATION = "duration"
     CHOICE = "choice"
     LIST = "list"
+    NAMES = "names"
     BRANCH = "branch"
     FOLDER = "folder"
     REPOSITORY = "repository"
@@ -88,6 +89,8 @@ class Inputs:
     output: str
     timeout: int
     type_check: bool
+    hermetic: bool
+    app_env: tuple[str, ...]
     cache_dir: str
     repository: str
     token: Secret
@@ -184,6 +187,21 @@ INPUTS: tuple[InputSpec, ...] = (
         "`false` lets ts-node run a TypeScript app without checking its types (`TS_NODE_TRANSPILE_ONLY`): several "
         "times faster, for apps whose types another job checks.",
         default="true",
+    ),
+    InputSpec(
+        "hermetic",
+        Kind.FLAG,
+        Section.APP,
+        "`true` gives the app nothing but its files, its locked dependencies and the variables in `app-env`: no git, "
+        "no other app's folder. A run that would render what is published already then ends without rendering. Only "
+        "for apps that depend on no clock and no network.",
+        default="false",
+    ),
+    InputSpec(
+        "app-env",
+        Kind.NAMES,
+        Section.APP,
+        "Names of the variables that a `hermetic` app gets, on lines of their own or separated by commas.",
     ),
     InputSpec(
         "cache-dir",
@@ -432,6 +450,15 @@ def _list(text: str) -> tuple[str, ...]:
     return folders
 
 
+def _names(text: str) -> tuple[str, ...]:
+    """Names of environment variables, separated by commas, spaces or lines."""
+    names = tuple(sorted(set(re.split(r"[\s,]+", text.strip())) - {""}))
+    for name in names:
+        if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
+            raise ValueError("is not a list of names of environment variables")
+    return names
+
+
 _REF_FORBIDDEN = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//")
 
 
@@ -495,6 +522,7 @@ _PARSERS: Mapping[Kind, Callable[[str], object]] = {
     Kind.TEXT: _text,
     Kind.SECRET: Secret,
     Kind.FLAG: _flag,
+    Kind.NAMES: _names,
     Kind.DURATION: _duration,
     Kind.LIST: _list,
     Kind.BRANCH: _branch,

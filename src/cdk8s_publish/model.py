@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, NewType
 
+from cdk8s_publish.errors import NotRenderedError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -221,7 +223,14 @@ class RenderedFile:
         return self.path.endswith(MANIFEST_SUFFIXES)
 
     def read(self) -> bytes:
-        """Return the file's bytes; the only place where rendered bytes are read for checks and diffs."""
+        """Return the file's bytes; the only place where rendered bytes are read for checks and diffs.
+
+        Raises:
+            NotRenderedError: the file stands for one that is published already, and was not rendered.
+
+        """
+        if not self.location:
+            raise NotRenderedError(f"{self.path} is no longer what was published when this run began")
         with open(self.location, "rb") as file:  # noqa: PTH123  # as above
             return file.read()
 
@@ -256,7 +265,8 @@ class Folder:
 
     `record` is the source revision that was published (or seen without a change) last, `manifests` the number of
     resources as recorded then; both are None for a folder that we do not manage. `source_url` and `directory` say
-    which app was published there: its repository and its folder in it.
+    which app was published there: its repository and its folder in it. `fingerprint` is that of a hermetic app whose
+    render these files are.
     """
 
     path: str
@@ -266,6 +276,7 @@ class Folder:
     manifests: int | None = None
     source_url: str = ""
     directory: str | None = None
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,22 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cdk8s_publish import apps, check, commands, publish, synth, urls
+from cdk8s_publish import apps, check, commands, hermetic, publish, synth, urls
 from cdk8s_publish.checkout import Checkout
-from cdk8s_publish.errors import CheckError, InputError
+from cdk8s_publish.errors import CheckError, InputError, NotRenderedError
 from cdk8s_publish.manifests import delta
-from cdk8s_publish.model import Action, CIContext, Folder, Level, Publication, Relation, Remote, Secret
+from cdk8s_publish.model import (
+    Action,
+    CIContext,
+    Folder,
+    Level,
+    Publication,
+    Relation,
+    Remote,
+    RenderedFile,
+    RenderedManifests,
+    Secret,
+)
 from cdk8s_publish.render import render
 from cdk8s_publish.repository import Repository
 from cdk8s_publish.signing import SigningKey, armored, sign
@@ -25,7 +36,7 @@ if TYPE_CHECKING:
     from cdk8s_publish.ci import Facts, Product
     from cdk8s_publish.inputs import Inputs
     from cdk8s_publish.log import Console
-    from cdk8s_publish.model import Finding, RenderedManifests, Sha
+    from cdk8s_publish.model import Finding, Sha
 
 FOREIGN_USER = "cdk8s-app"
 """The image's user for apps whose checkout belongs to root."""
@@ -67,7 +78,8 @@ def run(inputs: Inputs, world: World) -> Result:
     root = place.context.workspace
     folders = _folders(inputs, base, root)
     found = _find_apps(inputs, root, folders)
-    target = _target(inputs, world, place, _Work(folders, found))
+    options = _synth_options(inputs, world, root)
+    target = _target(inputs, world, place, _Work(folders, found, hermetic.fingerprints(found, options)))
     with world.console.stage(f"Look at `{inputs.branch}`"):
         seen = publish.look(target)
         _log.info("%s: %s", seen.plan.action, seen.plan.reason)
@@ -75,9 +87,19 @@ def run(inputs: Inputs, world: World) -> Result:
             _log.warning("%s", warning)
     if seen.plan.action is Action.SKIP:
         return Result(publish.skipped(target, seen), place.context, place.target.url)
-    rendered = _render(inputs, world, root, found)
+    known = _published(target, seen)
+    fresh = [app for app in found if app.path not in known]
+    for path in known:
+        _log.info("%s: not rendered, its fingerprint is the one of what is published", path or ".")
+    rendered = render(fresh, world.private, options, world.console, found) if fresh else ()
     with world.console.stage("Compare" if seen.plan.action is Action.DIFF else f"Publish to `{inputs.branch}`"):
-        publication, review = publish.publish(target, seen, rendered)
+        try:
+            publication, review = publish.publish(target, seen, (*known.values(), *rendered))
+        except NotRenderedError as error:
+            _log.info("%s", error)
+            again = world.private / "again"
+            again.mkdir(mode=0o711)
+            publication, review = publish.publish(target, seen, render(found, again, options, world.console, found))
     return Result(publication, place.context, place.target.url, review.findings if review else ())
 
 
@@ -91,7 +113,8 @@ def generate(inputs: Inputs, world: World) -> bytes:
     found = _find_apps(inputs, world.folder, _folders(inputs, world.folder, world.folder))
     policy = check.Policy(allow_empty=inputs.allow_empty, allow_secrets=True, allow_helm=inputs.allow_helm)
     documents = []
-    for rendered in _render(inputs, world, world.folder, found):
+    options = _synth_options(inputs, world, world.folder)
+    for rendered in render(found, world.private, options, world.console, found):
         findings = check.check(delta(rendered, Folder(rendered.path)), policy, {}).findings
         errors = [finding for finding in findings if finding.level is Level.ERROR]
         if errors:
@@ -197,10 +220,11 @@ def _target_url(inputs: Inputs, facts: Facts, source_url: str, checkout: Checkou
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """The folders and patterns of `working-directory`, and the apps that they led to."""
+    """The folders and patterns of `working-directory`, the apps that they led to, and what those are known by."""
 
     folders: tuple[str, ...]
     found: tuple[apps.App, ...]
+    fingerprints: Mapping[str, str]
 
 
 def _folders(inputs: Inputs, base: Path, root: Path) -> tuple[str, ...]:
@@ -242,6 +266,7 @@ def _target(inputs: Inputs, world: World, place: _Place, work: _Work) -> publish
         patterns=tuple(folder for folder in work.folders if set(folder) & set("*?[")),
         history=history,
         is_same_repository=place.target is place.source,
+        fingerprints=work.fingerprints,
         signature=_signature(inputs, world),
     )
 
@@ -279,19 +304,33 @@ def _hidden(world: World, root: Path) -> tuple[Path, ...]:
     return tuple(folder for folder in world.product.hidden() if not any(path.is_relative_to(folder) for path in needed))
 
 
-def _render(inputs: Inputs, world: World, root: Path, found: tuple[apps.App, ...]) -> tuple[RenderedManifests, ...]:
+def _synth_options(inputs: Inputs, world: World, root: Path) -> synth.SynthOptions:
     secrets = [secret.reveal() for secret in inputs.secrets]
     owner = _foreign_user(root)
     if owner:
         world.private.chmod(0o711)  # its way to its own folders; ours stay closed
     uid, gid = owner or (None, None)
-    options = synth.SynthOptions(
+    return synth.SynthOptions(
         environ=commands.scrub(world.environ, secrets, world.product.denied),
         workspace=root,
         timeout_s=inputs.timeout,
         cache=root / Path(inputs.cache_dir).expanduser() if inputs.cache_dir else None,
+        has_type_check=inputs.type_check,
+        visible=inputs.app_env if inputs.hermetic else None,
         uid=uid,
         gid=gid,
         hidden=_hidden(world, root),
     )
-    return render(found, world.private, options, world.console)
+
+
+def _published(target: publish.Target, seen: publish.Look) -> dict[str, RenderedManifests]:
+    """Return, by path, what hermetic apps would render again: the files that are published."""
+    return {
+        folder.path: RenderedManifests(
+            target.directories[folder.path],
+            folder.path,
+            tuple(RenderedFile(path, "", 0, blob) for path, blob in folder.files.items()),
+        )
+        for folder in seen.folders
+        if folder.is_managed and folder.fingerprint and folder.fingerprint == target.fingerprints.get(folder.path)
+    }

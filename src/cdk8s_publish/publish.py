@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
@@ -76,7 +76,7 @@ class Target:
 
     `directories` maps folders of the target branch to the folders of the apps that are rendered into them, and
     `patterns` are the wildcards that found those. `history` compares two source commits (recorded, own); `signature`
-    signs the content of a commit.
+    signs the content of a commit. `fingerprints` are those of hermetic apps, by folder of the target branch.
     """
 
     repository: Repository
@@ -86,6 +86,7 @@ class Target:
     patterns: tuple[str, ...]
     history: Callable[[Sha, Sha], Relation]
     is_same_repository: bool
+    fingerprints: Mapping[str, str] = field(default_factory=dict)
     signature: Callable[[bytes], str] | None = None
 
     @property
@@ -288,7 +289,8 @@ def _record(target: Target, seen: Look) -> None:
     if tip.sha is None:
         return
     moves = _tag(target, tip.sha)
-    if any(folder.record != source.sha for folder in seen.folders):
+    is_noted = {folder.path: folder.fingerprint == target.fingerprints.get(folder.path, "") for folder in seen.folders}
+    if any(folder.record != source.sha or not is_noted[folder.path] for folder in seen.folders):
         notes = _annotate(target, tip, tip.sha)
         moves = (RefMove(f"refs/heads/{tip.branch}", tip.sha, tip.sha), RefMove(NOTES_REF, notes, tip.notes), *moves)
     if moves:
@@ -359,9 +361,13 @@ def _push(target: Target, moves: tuple[RefMove, ...]) -> None:
 
 def _annotate(target: Target, tip: Tip, sha: Sha, abandoned: Container[str] = ()) -> Sha:
     own = target.context.source.sha
-    noted = records.noted(target.repository.note(tip.sha)) if tip.sha and tip.notes else {}
-    paths = {path: sha for path, sha in noted.items() if path not in abandoned}
-    text = records.note(target.context.source, {**paths, **dict.fromkeys(target.paths, own)})
+    note = target.repository.note(tip.sha) if tip.sha and tip.notes else b""
+    paths = {path: sha for path, sha in records.noted(note).items() if path not in abandoned}
+    others = {path: value for path, value in records.fingerprints(note).items() if path not in target.paths}
+    fingerprints = {path: value for path, value in others.items() if path not in abandoned}
+    text = records.note(
+        target.context.source, {**paths, **dict.fromkeys(target.paths, own)}, {**fingerprints, **target.fingerprints}
+    )
     return target.repository.annotate(tip, sha, text, _identity(target))
 
 

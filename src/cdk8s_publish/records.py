@@ -35,9 +35,16 @@ def metadata(source: SourceRevision, source_url: str, directory: str, manifests:
     return (json.dumps({key: value for key, value in values.items() if value != ""}, indent=2) + "\n").encode()
 
 
-def note(source: SourceRevision, paths: Mapping[str, Sha]) -> str:
-    """Return the note for a published commit; `paths` maps each folder to the source commit seen there last."""
-    return json.dumps({"drySha": source.sha, "paths": dict(sorted(paths.items()))}, ensure_ascii=False) + "\n"
+def note(source: SourceRevision, paths: Mapping[str, Sha], fingerprints: Mapping[str, str]) -> str:
+    """Return the note for a published commit.
+
+    `paths` maps each folder to the source commit seen there last, `fingerprints` those of hermetic apps to what their
+    render is a function of.
+    """
+    values: dict[str, object] = {"drySha": source.sha, "paths": dict(sorted(paths.items()))}
+    if fingerprints:
+        values["fingerprints"] = dict(sorted(fingerprints.items()))
+    return json.dumps(values, ensure_ascii=False) + "\n"
 
 
 def below(listing: Iterable[bytes], path: str) -> dict[str, Sha]:
@@ -55,8 +62,17 @@ def below(listing: Iterable[bytes], path: str) -> dict[str, Sha]:
 
 def noted(note: bytes) -> dict[str, Sha]:
     """Read the source revision of each folder from a note: `{"drySha": …, "paths": {<folder>: <sha>}}`."""
-    paths = _json_object(note).get("paths")
-    return {path: Sha(sha) for path, sha in paths.items() if isinstance(sha, str)} if isinstance(paths, dict) else {}
+    return {path: Sha(sha) for path, sha in _texts(note, "paths").items()}
+
+
+def fingerprints(note: bytes) -> dict[str, str]:
+    """Read the fingerprints of hermetic apps from a note, by folder."""
+    return _texts(note, "fingerprints")
+
+
+def _texts(note: bytes, key: str) -> dict[str, str]:
+    values = _json_object(note).get(key)
+    return {path: text for path, text in values.items() if isinstance(text, str)} if isinstance(values, dict) else {}
 
 
 def managed(path: str, files: Mapping[str, Sha], metadata: bytes, noted: Sha | None) -> Folder:

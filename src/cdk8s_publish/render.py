@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from cdk8s_publish import commands, imports, synth
+from cdk8s_publish import commands, hermetic, imports, synth
 from cdk8s_publish.errors import PublishError, SynthError
 from cdk8s_publish.snapshot import snapshot
 
@@ -45,26 +45,45 @@ class _Task(Generic[T_co]):
 
 
 def render(
-    apps: Sequence[App], private: Path, options: SynthOptions, console: Console
+    apps: Sequence[App], private: Path, options: SynthOptions, console: Console, neighbours: Sequence[App] = ()
 ) -> tuple[RenderedManifests, ...]:
     """Copy the checkout into `private`, install what the apps need and run them; results are in the order of `apps`.
+
+    A hermetic app gets a copy of its own, without the folders of its `neighbours`.
 
     Raises:
         SynthError: names every app that failed; what the others rendered is in the log by then.
 
     """
-    owner = None if options.uid is None else (options.uid, -1 if options.gid is None else options.gid)
     with console.stage("Copy the checkout"):
-        source = snapshot(options.workspace, private / "source", owner, options.cache)
+        sources = _copies(apps, private, options, neighbours)
     options = replace(options, home=private / "home", cache=_usable_cache(options))
-    failed = _install(apps, source, private, options, console)
+    failed = _install(apps, sources, private, options, console)
     tasks = [
-        _Task(f"Synth {app.name}", partial(_render_one, app, source, private / f"app-{number}", options))
+        _Task(f"Synth {app.name}", partial(_render_one, app, sources[number], private / f"app-{number}", options))
         for number, app in enumerate(apps)
         if not failed[number]
     ]
     done = iter(_run_all(tasks, console))
     return _all_or_error(apps, [error or next(done) for error in failed])
+
+
+def _copies(apps: Sequence[App], private: Path, options: SynthOptions, neighbours: Sequence[App]) -> list[Path]:
+    """Return for each app the copy of the checkout that it is rendered in."""
+    owner = None if options.uid is None else (options.uid, -1 if options.gid is None else options.gid)
+    cache = [options.cache] if options.cache else []
+    if options.visible is None:
+        return [snapshot(options.workspace, private / "source", owner, left_out=cache)] * len(apps)
+    return [
+        snapshot(
+            options.workspace,
+            private / f"source-{number}",
+            owner,
+            left_out=[*(options.workspace / folder for folder in hermetic.left_out(app, neighbours)), *cache],
+            is_hermetic=True,
+        )
+        for number, app in enumerate(apps)
+    ]
 
 
 def _render_one(
@@ -98,13 +117,14 @@ def _usable_cache(options: SynthOptions) -> Path | None:
 
 
 def _install(
-    apps: Sequence[App], source: Path, private: Path, options: SynthOptions, console: Console
+    apps: Sequence[App], sources: Sequence[Path], private: Path, options: SynthOptions, console: Console
 ) -> list[PublishError | None]:
     """Run every installation step once, also where several apps share it; return the failure for each app."""
-    steps = tuple(dict.fromkeys(step for app in apps for step in app.install))
+    needed = [[(source, step) for step in app.install] for app, source in zip(apps, sources, strict=True)]
+    steps = tuple(dict.fromkeys(step for steps in needed for step in steps))
     for sentence in synth.mismatches(dict.fromkeys(pin for app in apps for pin in app.pins), options):
         _log.warning("%s", sentence)
-    for step in steps:
+    for step in dict.fromkeys(step for _, step in steps):
         _log.info("Install with %s", step.reason)
         if step.warning:
             _log.warning("%s", step.warning)
@@ -113,10 +133,10 @@ def _install(
             f"Install in {step.directory or 'the root of the checkout'}",
             partial(synth.install, step, source, private / f"install-{number}", options),
         )
-        for number, step in enumerate(steps)
+        for number, (source, step) in enumerate(steps)
     ]
     outcomes = dict(zip(steps, _run_all(tasks, console), strict=True))
-    return [next((error for step in app.install if (error := outcomes[step])), None) for app in apps]
+    return [next((error for step in steps if (error := outcomes[step])), None) for steps in needed]
 
 
 def _all_or_error(

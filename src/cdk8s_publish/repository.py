@@ -12,7 +12,7 @@ import shlex
 from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cdk8s_publish import fast_import, records
@@ -150,11 +150,13 @@ class Repository:
         files = {path: records.below(listing, path) for path in paths}
         marks = {path: held.pop(METADATA_FILE) for path, held in files.items() if METADATA_FILE in held}
         blobs = self.blobs(marks.values())
-        noted = records.noted(self.note(tip.sha)) if tip.sha and tip.notes else {}
-        return tuple(
+        note = self.note(tip.sha) if tip.sha and tip.notes else b""
+        noted, fingerprints = records.noted(note), records.fingerprints(note)
+        found = (
             records.managed(path, held, blobs[marks[path]], noted.get(path)) if path in marks else Folder(path, held)
             for path, held in files.items()
         )
+        return tuple(replace(folder, fingerprint=fingerprints.get(folder.path, "")) for folder in found)
 
     def marked(self, tip: Tip) -> tuple[str, ...]:
         """Return the paths of all folders on the tip that carry our mark."""

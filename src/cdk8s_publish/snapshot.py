@@ -9,6 +9,7 @@ credential is carried over.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import re
 import shutil
@@ -17,7 +18,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
+    from collections.abc import Set as AbstractSet
     from pathlib import Path
 
 NODE_MODULES = "node_modules"
@@ -33,16 +35,23 @@ _SECTION = re.compile(r'\s*\[\s*([\w.-]+)(?:\s+"((?:[^"\\]|\\.)*)")?\s*\]')
 _VARIABLE = re.compile(r"\s*([A-Za-z][\w-]*)\s*=\s*(.*?)\s*$")
 
 
-def snapshot(workspace: Path, target: Path, owner: tuple[int, int] | None = None, left_out: Path | None = None) -> Path:
+def snapshot(
+    workspace: Path,
+    target: Path,
+    owner: tuple[int, int] | None = None,
+    *,
+    left_out: Collection[Path] = (),
+    is_hermetic: bool = False,
+) -> Path:
     """Copy the checkout in `workspace` to the new folder `target` and return it.
 
-    Modes, times and links are kept. `owner` (uid, gid) is given where we are root and the app must not be. Raises
-    OSError when the copy can't be written; what can't be read is left out, the app could not have read it either, and
-    so is `left_out` (a cache inside the checkout).
+    Modes, times and links are kept. `owner` (uid, gid) is given where we are root and the app must not be. A hermetic
+    copy holds no git and no dependency folders. Raises OSError when the copy can't be written; what can't be read is
+    left out, the app could not have read it either, and so are the folders in `left_out`.
     """
-    copy = _Copy(workspace, target, owner, left_out)
+    copy = _Copy(workspace, owner, {os.fspath(path) for path in (target, *left_out)}, is_hermetic=is_hermetic)
     copy.folder(os.fspath(workspace), os.fspath(target))
-    git_folder = _git_folder(workspace)
+    git_folder = None if is_hermetic else _git_folder(workspace)
     if git_folder is not None:
         private = target / ".git"
         _copy_git(git_folder, private)
@@ -50,14 +59,55 @@ def snapshot(workspace: Path, target: Path, owner: tuple[int, int] | None = None
     return target
 
 
+def digests(workspace: Path, left_out: Collection[Path] = ()) -> list[tuple[str, str]]:
+    """Return name and digest of everything that a hermetic copy of a checkout holds, sorted by name.
+
+    A digest covers content and execute permission of a file and the target of a link; not times, which the app must
+    not depend on.
+    """
+    found: list[tuple[str, str]] = []
+    skipped = {os.fspath(path) for path in left_out}
+    pending = [(os.fspath(workspace), "")]
+    while pending:
+        folder, prefix = pending.pop()
+        for entry in _entries(folder):
+            name = prefix + entry.name
+            if entry.name == ".git" or entry.path in skipped:
+                continue
+            if entry.is_symlink():
+                found.append((name, f"-> {os.readlink(entry.path)}"))
+            elif entry.is_dir():
+                if not _is_dependency_folder(entry):
+                    pending.append((entry.path, f"{name}/"))
+            elif entry.is_file():
+                with contextlib.suppress(PermissionError), open(entry.path, "rb") as file:
+                    is_program = bool(entry.stat().st_mode & stat.S_IXUSR)
+                    found.append((name, f"{hashlib.file_digest(file, 'sha256').hexdigest()} {is_program}"))
+    return sorted(found)
+
+
+def _is_dependency_folder(entry: os.DirEntry[str]) -> bool:
+    return entry.name == NODE_MODULES or os.path.exists(f"{entry.path}/pyvenv.cfg")
+
+
+def _entries(folder: str) -> Iterator[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            yield from entries
+    except PermissionError:
+        return
+
+
 class _Copy:
-    def __init__(self, workspace: Path, target: Path, owner: tuple[int, int] | None, left_out: Path | None) -> None:
+    def __init__(
+        self, workspace: Path, owner: tuple[int, int] | None, left_out: AbstractSet[str], *, is_hermetic: bool
+    ) -> None:
         self._root, self._owner = os.path.realpath(workspace), owner
-        self._left_out = {os.fspath(path) for path in (target, left_out) if path}
+        self._left_out, self._is_hermetic = left_out, is_hermetic
 
     def folder(self, source: str, target: str) -> None:
         self._make(target)
-        for entry in self._entries(source):
+        for entry in _entries(source):
             path = f"{target}/{entry.name}"
             if entry.name == ".git" or entry.path in self._left_out:
                 continue
@@ -67,6 +117,8 @@ class _Copy:
                 self._file(entry.path, path)
             elif not entry.is_dir():
                 continue  # a socket or a pipe belongs to the process that made it
+            elif self._is_hermetic and _is_dependency_folder(entry):
+                continue
             elif entry.name == NODE_MODULES:
                 self._skeleton(entry.path, path, depth=1)
             elif os.path.exists(f"{entry.path}/pyvenv.cfg"):
@@ -86,7 +138,7 @@ class _Copy:
     def _skeleton(self, source: str, target: str, depth: int) -> None:
         """Make the folders down to `depth` anew, with links to everything in them; caches are left out."""
         self._make(target)
-        for entry in self._entries(source):
+        for entry in _entries(source):
             path = f"{target}/{entry.name}"
             if entry.is_symlink():
                 self._link(entry.path, path)
@@ -95,13 +147,6 @@ class _Copy:
             elif entry.name not in {".cache", "__pycache__"}:
                 os.symlink(entry.path, path)
                 self._own(path)
-
-    def _entries(self, folder: str) -> Iterator[os.DirEntry[str]]:
-        try:
-            with os.scandir(folder) as entries:
-                yield from entries
-        except PermissionError:
-            return
 
     def _make(self, target: str) -> None:
         os.mkdir(target, 0o700)

@@ -47,9 +47,10 @@ class SynthOptions:
 
     `environ` is scrubbed already. `workspace` is the checkout that `source` is a copy of: variables that point into
     it point into the copy for the app. `cache` is a folder that survives the run (downloads of package managers, the
-    jsii package cache), `home` the home folder that installers and apps share. `has_type_check` is
-    false when ts-node may leave the types of a TypeScript app unchecked. `uid` and `gid` are set where we are root and
-    the app must not be.
+    jsii package cache), `home` the home folder that installers and apps share. `has_type_check` is false when ts-node
+    may leave the types of a TypeScript app unchecked. `visible` names the only variables of `environ` that a hermetic
+    app gets; None for any other app, which gets them all. `uid` and `gid` are set where we are root and the app must
+    not be; `hidden` are folders that it must not reach.
     """
 
     environ: Mapping[str, str] = field(repr=False)
@@ -58,6 +59,7 @@ class SynthOptions:
     cache: Path | None = None
     home: Path | None = None
     has_type_check: bool = True
+    visible: tuple[str, ...] | None = None
     uid: int | None = None
     gid: int | None = None
     hidden: tuple[Path, ...] = ()
@@ -128,18 +130,23 @@ class Place:
             on_line=self._on_line,
         )
 
-    def environ(self) -> dict[str, str]:
-        """Return the environment of the installer: the user's own variables win, but for the private folders."""
+    def environ(self, *, is_app: bool = False) -> dict[str, str]:
+        """Return the environment of the installer or the app; the user's variables win, but for private folders."""
         copied = {
             name: _moved(value, os.fspath(self._options.workspace), os.fspath(self.source))
             for name, value in self._options.environ.items()
         }
+        search_path = copied.get("PATH", os.defpath)
+        visible = self._options.visible
+        if is_app and visible is not None:
+            hermetic = {"LANG": "C.UTF-8", "TZ": "UTC"}
+            copied = hermetic | {name: copied[name] for name in visible if name in copied}
         copied.pop("VIRTUAL_ENV", None)  # installers would use the one that is active instead of the app's own
         path = os.pathsep.join(
             [
                 *(str(folder / ".venv" / "bin") for folder in self._upwards()),
                 *(str(folder / "node_modules" / ".bin") for folder in self._upwards()),
-                copied.get("PATH", os.defpath),
+                search_path,
             ]
         )
         return {
@@ -217,7 +224,7 @@ class _Synth:
         return "cdk8s synth " + " ".join(f"--{name} {shlex.quote(value)}" for name, value in options.items())
 
     def _app_environ(self) -> dict[str, str]:
-        environ = self.place.environ()
+        environ = self.place.environ(is_app=True)
         watched = [self.out, *([self.own_output] if self.own_output else [])]
         return environ | {
             "CDK8S_OUTDIR": str(self.out),

@@ -24,7 +24,7 @@ LAYERS = (
     ("landlock", "manifests"),
     ("inputs", "plan", "check", "diff", "report", "refusals", "urls", "records", "fast_import"),
     ("about", "commands", "git_runner", "log", "private", "snapshot", "throttle"),
-    ("repository", "checkout", "signing", "synth", "apps", "imports", "ci.*", "flux.*"),
+    ("repository", "checkout", "signing", "synth", "apps", "imports", "hermetic", "ci.*", "flux.*"),
     ("publish", "render"),
     ("pipeline",),
     ("cli",),

@@ -1,0 +1,165 @@
+"""A hermetic app is rendered when anything changed that it can see, and only then."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.checkouts import Checkout, config_map
+from support.remotes import git
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from support.runner import Cli, Result
+
+NODE = "#!/bin/sh\necho {version}\n"
+
+
+class Shop:
+    """A checkout with two hermetic apps and a shared folder; each app notes outside that it was rendered."""
+
+    def __init__(self, folder: Path, cli: Cli) -> None:
+        self.folder, self.cli = folder, cli
+        self.checkout = Checkout.create(folder / "source", {})
+        self.programs = folder / "bin"
+        self.programs.mkdir()
+        self.node("v24.0.0")
+        self.checkout.write("shared/value", b"1\n")
+        for name in ("one", "two"):
+            self.app(name)
+        self.checkout.commit("Add the apps")
+
+    def app(self, name: str, extra: str = "true") -> None:
+        command = (
+            f"echo {name} >> {self.folder}/rendered; {extra}; "
+            f'sed "s/VALUE/$(cat ../../shared/value)$STAGE/" config.yaml > $CDK8S_OUTDIR/config.yaml'
+        )
+        self.checkout.write(f"apps/{name}/cdk8s.yaml", f"app: |\n  {command}\n".encode())
+        self.checkout.write(f"apps/{name}/config.yaml", config_map(name, "VALUE"))
+
+    def node(self, version: str) -> None:
+        (self.programs / "node").write_text(NODE.format(version=version))
+        (self.programs / "node").chmod(0o755)
+
+    def run(self, *options: str, **env: str) -> Result:
+        path = os.pathsep.join([str(self.programs), self.cli.environ()["PATH"]])
+        fixed = ("--working-directory", "apps/*", "--path", "{app}", "--install", "true", "--app-env", "STAGE")
+        command = ("run", *fixed, "--hermetic", "true", *options)
+        return self.cli.run(*command, cwd=self.checkout.path, PATH=path, **env).ok()
+
+    def rendered(self) -> list[str]:
+        """Return the apps that were rendered since this was asked last."""
+        log = self.folder / "rendered"
+        found = sorted(log.read_text().split()) if log.exists() else []
+        log.unlink(missing_ok=True)
+        return found
+
+    def published(self, name: str) -> str:
+        return self.checkout.origin.git("show", f"manifests:{name}/config.yaml")
+
+
+@pytest.fixture
+def shop(tmp_path: Path, cli: Cli) -> Shop:
+    shop = Shop(tmp_path, cli)
+    shop.run()
+    assert shop.rendered() == ["one", "two"]
+    return shop
+
+
+def test_hermetic__renders_nothing_when_nothing_changed(shop: Shop) -> None:
+    tip = shop.checkout.origin.git("rev-parse", "manifests")
+    shop.run()
+    assert shop.rendered() == []
+    shop.checkout.commit("An empty commit")
+    shop.run()
+    assert shop.rendered() == []
+    assert shop.checkout.origin.git("rev-parse", "manifests") == tip
+
+
+def test_hermetic__renders_only_the_app_that_changed(shop: Shop) -> None:
+    shop.checkout.write("apps/two/config.yaml", config_map("two", "other"))
+    shop.checkout.commit("Change one app")
+    shop.run()
+    assert shop.rendered() == ["two"]
+    assert '"other"' in shop.published("two")
+    assert '"1"' in shop.published("one")
+    shop.run()
+    assert shop.rendered() == []
+
+
+@pytest.mark.parametrize("change", ["shared folder", "new file", "removed file", "permission", "link", "lock file"])
+def test_hermetic__misses_when_a_file_differs_that_an_app_can_see(shop: Shop, change: str) -> None:
+    root = shop.checkout.path
+    if change == "shared folder":
+        (root / "shared" / "value").write_text("2\n")
+    elif change == "new file":
+        (root / "shared" / "new").touch()
+    elif change == "removed file":
+        (root / "rendered").mkdir(exist_ok=True)
+        (root / "cdk8s.yaml").unlink()
+    elif change == "permission":
+        (root / "shared" / "value").chmod(0o755)
+    elif change == "link":
+        (root / "shared" / "link").symlink_to("value")
+    else:
+        (root / "package-lock.json").write_text("{}")
+    shop.run()
+    assert shop.rendered() == ["one", "two"]
+
+
+def test_hermetic__misses_when_a_listed_variable_differs(shop: Shop) -> None:
+    shop.run(STAGE="-prod")
+    assert shop.rendered() == ["one", "two"]
+    assert '"1-prod"' in shop.published("one")
+    shop.run(STAGE="-prod", OTHER="not listed")
+    assert shop.rendered() == []
+
+
+def test_hermetic__misses_when_a_tool_differs(shop: Shop) -> None:
+    shop.node("v24.0.1")
+    shop.run()
+    assert shop.rendered() == ["one", "two"]
+
+
+@pytest.mark.parametrize("option", ["--app", "--before-synth", "--type-check"])
+def test_hermetic__misses_when_an_input_differs(shop: Shop, option: str) -> None:
+    shop.run(option, {"--app": "cp config.yaml $CDK8S_OUTDIR", "--type-check": "false"}.get(option, "true"))
+    assert shop.rendered() == ([] if option == "--app" else ["one", "two"])
+    assert option != "--app" or '"VALUE"' in shop.published("one")
+
+
+def test_hermetic__misses_when_somebody_else_changed_the_branch(shop: Shop, tmp_path: Path) -> None:
+    clone = tmp_path / "clone"
+    git("clone", "--quiet", "--branch", "manifests", shop.checkout.origin.path, clone, cwd=tmp_path)
+    git("rm", "--quiet", "one/config.yaml", cwd=clone)
+    git("commit", "--quiet", "--message", "By hand", cwd=clone)
+    git("push", "--quiet", cwd=clone)
+    shop.run()
+    assert shop.rendered() == ["one", "two"]
+    assert '"1"' in shop.published("one")
+
+
+def test_hermetic__shows_an_app_nothing_else(shop: Shop) -> None:
+    seen = shop.folder / "seen"
+    probe = f"(env; ls -a ../..; ls ..; git rev-parse HEAD) > {seen} 2>&1"
+    (shop.checkout.path / "node_modules").mkdir()
+    shop.app("one", probe)
+    shop.run(SECRET_OF_MINE="x", STAGE="-s")
+    text = seen.read_text()
+    lines = text.splitlines()
+    assert "SECRET_OF_MINE" not in text
+    assert "STAGE=-s" in lines
+    assert "TZ=UTC" in lines
+    assert not {"two", ".git", "node_modules"} & set(lines)
+    assert "not a git repository" in text
+
+
+def test_hermetic__renders_an_app_whose_dependencies_are_anybody_s_guess(shop: Shop) -> None:
+    shop.run("--install", "none")
+    shop.rendered()
+    result = shop.run("--install", "none")
+    assert shop.rendered() == ["one", "two"]
+    assert "is rendered every time, because nothing that this run installs" in result.text
