@@ -55,10 +55,6 @@ class BranchError(RemoteError):
     """The target branch, or the folder on it, is one that we must not overwrite."""
 
 
-class NotRenderedError(RemoteError):
-    """Published files stood in for a hermetic app's render, and were replaced meanwhile; recoverable by rendering."""
-
-
 class LeaseLostError(RemoteError):
     """The target branch moved between look and push; recoverable by planning again."""
 

@@ -6,8 +6,6 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, NewType
 
-from cdk8s_publish.errors import NotRenderedError
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -201,6 +199,10 @@ class Finding:
     def where(self) -> tuple[str, ...]:
         """File and resource, as far as the message does not name them."""
         return tuple(part for part in (self.file, str(self.resource or "")) if part not in self.message)
+
+
+class NotRenderedError(Exception):
+    """Published files stood in for a hermetic app's render, and were replaced meanwhile; rendering it helps."""
 
 
 @dataclass(frozen=True, slots=True)

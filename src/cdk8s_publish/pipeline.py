@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 
 from cdk8s_publish import apps, check, commands, hermetic, publish, synth, urls
 from cdk8s_publish.checkout import Checkout
-from cdk8s_publish.errors import CheckError, InputError, NotRenderedError
+from cdk8s_publish.errors import CheckError, InputError
 from cdk8s_publish.manifests import delta
 from cdk8s_publish.model import (
     Action,
     CIContext,
     Folder,
     Level,
+    NotRenderedError,
     Publication,
     Relation,
     Remote,
