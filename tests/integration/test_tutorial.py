@@ -20,7 +20,7 @@ PAGE = ROOT / "docs" / "tutorial.md"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 MARK = "@@ step"
 INSTALLATION = "$ pipx install"
-TYPING_TIMEOUT_S = 600  # five installations, one after the other
+TYPING_TIMEOUT_S = 300
 
 
 @dataclass(frozen=True)
