@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from cdk8s_publish.ci import Product
     from cdk8s_publish.pipeline import Result, World
 
+LOGGED_DIFF_LINES = 500
+"""The log shows as much of the diff; the job's page shows more, `diff-file` all of it."""
+
 COMMANDS = ("run", "generate", "flux")
 
 _GIT_VARIABLES_KEPT = tuple(f"GIT_{name}" for name in ("CONFIG", "EXEC_PATH", "HTTP_", "PROXY_", "SSH", "SSL_"))
@@ -131,16 +134,26 @@ class _Run:
     def _finish(self, result: Result) -> None:
         from cdk8s_publish import diff, report  # noqa: PLC0415
 
+        patch = diff.patch(result.publication.changes)
         if self._inputs.diff_file:
-            write_file(Path(self._inputs.diff_file).absolute(), diff.patch(result.publication.changes))
+            write_file(Path(self._inputs.diff_file).absolute(), patch)
+        if patch:
+            self._screen.quote("Diff", _shortened(patch.splitlines()))
         for finding in result.findings:
             if finding.level is Level.WARNING:
                 self._screen.annotate(finding.level, str(finding))
         self._screen.line(report.text(result.publication, result.context))
         stages, url = self._screen.stages, result.target_url
+        times = " · ".join(f"{stage.title} {stage.seconds:.1f} s" for stage in stages)
+        self._screen.line(f"Time: {sum(stage.seconds for stage in stages):.1f} s ({times})")
         summary = report.summary(result.publication, result.context, result.findings, stages, target_url=url)
         self._product.write_summary(self._screen.redact(summary))
         self._product.write_outputs(report.outputs(result.publication, result.context, self._inputs.diff_file))
+
+
+def _shortened(lines: list[str]) -> list[str]:
+    left_out = len(lines) - LOGGED_DIFF_LINES
+    return [*lines[:LOGGED_DIFF_LINES], *([f"… and {left_out} more lines"] if left_out > 0 else [])]
 
 
 def _interrupt(number: int, _frame: object) -> NoReturn:

@@ -82,30 +82,37 @@ class Console:
         self.line(self._dialect.annotation(level, message))
 
     @contextmanager
-    def stage(self, title: str) -> Iterator[None]:
-        """Group what is printed inside, show that it goes on, and remember how long it took."""
-        start = time.monotonic()
+    def group(self, title: str) -> Iterator[None]:
+        """Keep together what is printed inside."""
         self.line(self._dialect.open_group(title))
         try:
-            with self._spinning(title):
-                yield
+            yield
         finally:
-            self.stages.append(Stage(title, time.monotonic() - start))
             closing = self._dialect.close_group()
             if closing:
                 self.line(closing)
+
+    @contextmanager
+    def stage(self, title: str) -> Iterator[None]:
+        """Group what is printed inside, show that it goes on, and remember how long it took."""
+        start = time.monotonic()
+        try:
+            with self.group(title), self._spinning(title):
+                yield
+        finally:
+            self.stages.append(Stage(title, time.monotonic() - start))
 
     def replay(self, title: str, seconds: float, lines: Iterable[str]) -> None:
         """Print what a stage that ran beside others has written, as one group."""
         with self._lock:
             self.stages.append(Stage(title, seconds))
-            self.line(self._dialect.open_group(f"{title} ({seconds:.1f} s)"))
-            with self.foreign():
-                for line in lines:
-                    self.line(line)
-            closing = self._dialect.close_group()
-            if closing:
-                self.line(closing)
+            self.quote(f"{title} ({seconds:.1f} s)", lines)
+
+    def quote(self, title: str, lines: Iterable[str]) -> None:
+        """Print foreign lines as one group."""
+        with self._lock, self.group(title), self.foreign():
+            for line in lines:
+                self.line(line)
 
     @contextmanager
     def foreign(self) -> Iterator[None]:

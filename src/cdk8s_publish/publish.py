@@ -239,10 +239,10 @@ def _refuse(findings: list[Finding]) -> None:
     errors = [finding for finding in findings if finding.level is Level.ERROR]
     if not errors:
         return
-    more = f" (and {len(errors) - 1} more findings)" if len(errors) > 1 else ""
+    count = len(errors)
     raise CheckError(
-        f"{errors[0].message}{more}",
-        evidence="\n".join(str(finding) for finding in errors),
+        errors[0].message + (f" ({count - 1} more finding{'s' * (count > 2)})" if count > 1 else ""),  # noqa: PLR2004
+        evidence="\n".join(map(str, errors)) if count > 1 or errors[0].file else "",
         hint="\n".join(dict.fromkeys(finding.hint for finding in errors if finding.hint)),
         findings=tuple(findings),
     )
