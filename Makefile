@@ -25,10 +25,10 @@ lint: setup ## Check style, types and the files of the doors
 	@scripts/lint
 
 test: lint ## Run all tests except those of the image
-	@pytest -m 'not image'
+	@scripts/run-tests -m 'not image'
 
 test-fast: setup ## Run the tests that take no longer than a few seconds each
-	@pytest -m 'not slow'
+	@scripts/run-tests -m "not slow"
 
 test-image: setup ## Build the container image and run it as CI products do
 	@scripts/test-image

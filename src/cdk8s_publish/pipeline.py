@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from cdk8s_publish import apps, check, commands, hermetic, publish, synth, urls
 from cdk8s_publish.checkout import Checkout
 from cdk8s_publish.errors import CheckError, InputError
-from cdk8s_publish.manifests import delta
+from cdk8s_publish.manifests import MANIFESTS, delta, role
 from cdk8s_publish.model import (
     Action,
     CIContext,
@@ -120,7 +120,7 @@ def generate(inputs: Inputs, world: World) -> bytes:
         errors = [finding for finding in findings if finding.level is Level.ERROR]
         if errors:
             raise CheckError(errors[0].message, evidence="\n".join(map(str, errors)), findings=findings)
-        documents += [file.read() for file in rendered.files if file.is_manifest]
+        documents += [file.read() for file in rendered.files if role(file.path) == MANIFESTS]
     return b"---\n".join(document if document.endswith(b"\n") else document + b"\n" for document in documents)
 
 
