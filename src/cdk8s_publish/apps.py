@@ -213,6 +213,12 @@ def find_apps(  # noqa: PLR0913 - the inputs that say how an app is run
     return found
 
 
+def target_path(template: str, directory: str, root_name: str) -> str:
+    """Return the folder on the target branch for the app in `directory`; the app in the root is called `root_name`."""
+    name = directory.rpartition("/")[2] or root_name
+    return template.replace("{app}", name).replace("{directory}", directory or name)
+
+
 def _folders(workspace: Path, directory: str, command: str) -> list[str]:
     if not set(directory) & set("*?["):
         return [directory]
@@ -271,13 +277,12 @@ def _app(  # noqa: PLR0913 - the inputs that say how an app is run
         )
     language = _text(config, "language")
     installation = _install(workspace, directory, language, command, install)
-    name = directory.rpartition("/")[2] or workspace.name
     return App(
-        name=name,
+        name=directory.rpartition("/")[2] or workspace.name,
         directory=directory,
         language=language or installation.ecosystem,
         command=command,
-        path=path.replace("{app}", name).replace("{directory}", directory or name),
+        path=target_path(path, directory, workspace.name),
         output=output or _text(config, "output") or None,
         install=installation.steps,
         pins=_pins(workspace, directory, installation.ecosystem),

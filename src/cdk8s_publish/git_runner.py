@@ -35,6 +35,9 @@ _HYGIENE = (
     ("gc.auto", "0"),
     ("maintenance.auto", "false"),
     ("pack.window", "0"),  # fast-import has made the deltas already, in the order of the files
+    ("protocol.version", "2"),  # older ones can't ask for a commit or a file by its id
+    ("i18n.commitEncoding", "UTF-8"),
+    ("i18n.logOutputEncoding", "UTF-8"),
     ("push.gpgSign", "false"),
     ("push.followTags", "false"),
     ("fastimport.unpackLimit", "0"),
@@ -71,9 +74,9 @@ class GitRunner:
             try:
                 out, err = program.communicate(timeout=GIT_TIMEOUT_S)
             except TimeoutExpired:
+                # Not read to the end: git's own children (ssh, git-remote-https) may hold its output open for ever.
                 program.kill()
-                out, err = program.communicate()
-                err += b"\nthe operation timed out"
+                return 1, b"", "the operation timed out"
             except BaseException:
                 program.kill()
                 raise

@@ -287,7 +287,7 @@ class Tip:
 
     `sha` and `tree` are None while the branch does not exist, `notes` while no note was ever pushed.
     `default_branch` is where the remote's HEAD points, empty where it says nothing. `has_files` is whether the
-    branch holds any file, `is_managed` whether any folder on it carries our mark.
+    branch holds any file, `managed` are the folders on it that carry our mark.
     """
 
     branch: str
@@ -296,7 +296,12 @@ class Tip:
     notes: Sha | None = None
     default_branch: str = ""
     has_files: bool = False
-    is_managed: bool = False
+    managed: tuple[str, ...] = ()
+
+    @property
+    def is_managed(self) -> bool:
+        """Whether anything on the branch was published by us."""
+        return bool(self.managed)
 
 
 class Relation(StrEnum):

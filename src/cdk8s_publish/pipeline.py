@@ -265,6 +265,7 @@ def _target(inputs: Inputs, world: World, place: _Place, work: _Work) -> publish
         context=place.context,
         directories={app.path: app.directory or "." for app in work.found},
         patterns=tuple(folder for folder in work.folders if set(folder) & set("*?[")),
+        path_of=lambda directory: apps.target_path(inputs.path, directory, place.context.workspace.name),
         history=history,
         is_same_repository=place.target is place.source,
         fingerprints=work.fingerprints,

@@ -54,7 +54,15 @@ def guard_folders(inputs: Inputs, tip: Tip, folders: Sequence[Folder]) -> None:
             evidence=f"No folder of {tip.sha} holds a `hydrator.metadata` file.",
             hint=hint,
         )
+    own = {folder.path for folder in folders}
     for folder in folders:
+        for other in tip.managed:
+            if other not in own and (_holds(folder.path, other) or _holds(other, folder.path)):
+                raise BranchError(
+                    f"the folders `{folder.path or '.'}` and `{other or '.'}` on `{tip.branch}` would lie in each "
+                    "other, and a publish of one removes files of the other",
+                    hint=hint,
+                )
         if folder.files and not folder.is_managed:
             some = "\n".join(f"  {name}" for name in sorted(folder.files)[:5])
             raise BranchError(
@@ -62,6 +70,10 @@ def guard_folders(inputs: Inputs, tip: Tip, folders: Sequence[Folder]) -> None:
                 evidence=f"{len(folder.files)} files, for example:\n{some}",
                 hint=hint,
             )
+
+
+def _holds(folder: str, other: str) -> bool:
+    return not folder or other.startswith(f"{folder}/")
 
 
 def decide(inputs: Inputs, context: CIContext, relations: Mapping[str, Relation]) -> PublishPlan:

@@ -74,9 +74,10 @@ class Review:
 class Target:
     """What stays the same for all attempts of a run.
 
-    `directories` maps folders of the target branch to the folders of the apps that are rendered into them, and
-    `patterns` are the wildcards that found those. `history` compares two source commits (recorded, own); `signature`
-    signs the content of a commit. `fingerprints` are those of hermetic apps, by folder of the target branch.
+    `directories` maps folders of the target branch to the folders of the apps that are rendered into them, `patterns`
+    are the wildcards that found those, and `path_of` says where the app of any folder is published. `history` compares
+    two source commits (recorded, own); `signature` signs the content of a commit. `fingerprints` are those of
+    hermetic apps, by folder of the target branch.
     """
 
     repository: Repository
@@ -84,6 +85,7 @@ class Target:
     context: CIContext
     directories: Mapping[str, str]
     patterns: tuple[str, ...]
+    path_of: Callable[[str], str]
     history: Callable[[Sha, Sha], Relation]
     is_same_repository: bool
     fingerprints: Mapping[str, str] = field(default_factory=dict)
@@ -178,17 +180,19 @@ def _look(target: Target) -> Look:
 def _abandoned(target: Target, tip: Tip) -> tuple[Folder, ...]:
     """Return the folders of apps that a pattern of this run used to find.
 
-    Only what came from this very repository and a folder that matches counts: others may publish beside us.
+    Only what came from this very repository and a folder that matches, and lies where this run would put it, counts:
+    others may publish beside us, and so may another job that renders the same apps for another environment.
     """
     if not target.patterns:
         return ()
-    others = [path for path in target.repository.marked(tip) if path not in target.directories]
+    others = [path for path in tip.managed if path not in target.directories]
     return tuple(
         folder
         for folder in target.repository.folders(tip, others)
         if folder.source_url == target.context.remote_url
-        and folder.directory not in target.directories.values()
-        and any(_matches(folder.directory or "", pattern) for pattern in target.patterns)
+        and folder.directory
+        and folder.path == target.path_of(folder.directory)
+        and any(_matches(folder.directory, pattern) for pattern in target.patterns)
     )
 
 

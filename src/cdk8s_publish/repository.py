@@ -13,10 +13,11 @@ from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from cdk8s_publish import fast_import, records
-from cdk8s_publish.errors import RemoteError
+from cdk8s_publish.errors import BranchError, RemoteError
 from cdk8s_publish.git_runner import GitRunner, relation
 from cdk8s_publish.model import METADATA_FILE, Folder, Relation, Remote, Sha, Tip
 from cdk8s_publish.refusals import TransientRemoteError, explain
@@ -131,10 +132,9 @@ class Repository:
         notes = self._local(_NOTES) if NOTES_REF in found else None
         if ref not in found:
             return Tip(branch, notes=notes, default_branch=default)
-        names = self._git.out("ls-tree", "-r", "-z", "--name-only", _TIP).split(b"\0")[:-1]
-        mark = METADATA_FILE.encode()
-        is_managed = any(name.rpartition(b"/")[2] == mark for name in names)
-        return Tip(branch, self._local(_TIP), self._local(f"{_TIP}^{{tree}}"), notes, default, bool(names), is_managed)
+        names = os.fsdecode(self._git.out("ls-tree", "-r", "-z", "--name-only", _TIP)).split("\0")[:-1]
+        managed = tuple(name.rpartition("/")[0] for name in names if name.rpartition("/")[2] == METADATA_FILE)
+        return Tip(branch, self._local(_TIP), self._local(f"{_TIP}^{{tree}}"), notes, default, bool(names), managed)
 
     def _local(self, revision: str) -> Sha:
         return Sha(self._git.out("rev-parse", "--verify", revision).decode().strip())
@@ -145,8 +145,15 @@ class Repository:
         return _remote_refs(out)[0].get(ref)
 
     def folders(self, tip: Tip, paths: Iterable[str]) -> tuple[Folder, ...]:
-        """Read what the tip holds at each path, and which source revision was recorded there last."""
+        """Read what the tip holds at each path, and which source revision was recorded there last.
+
+        Raises:
+            BranchError: a path, or a folder above it, is a file on the tip, which a folder would replace.
+
+        """
         listing = self._git.out("ls-tree", "-r", "-z", tip.sha).split(b"\0")[:-1] if tip.sha else []
+        paths = tuple(paths)
+        _refuse_files(listing, paths, tip)
         files = {path: records.below(listing, path) for path in paths}
         marks = {path: held.pop(METADATA_FILE) for path, held in files.items() if METADATA_FILE in held}
         blobs = self.blobs(marks.values())
@@ -158,19 +165,15 @@ class Repository:
         )
         return tuple(replace(folder, fingerprint=fingerprints.get(folder.path, "")) for folder in found)
 
-    def marked(self, tip: Tip) -> tuple[str, ...]:
-        """Return the paths of all folders on the tip that carry our mark."""
-        if not tip.sha:
-            return ()
-        names = os.fsdecode(self._git.out("ls-tree", "-r", "-z", "--name-only", tip.sha)).split("\0")
-        return tuple(
-            name.removesuffix(METADATA_FILE).rstrip("/") for name in names if name.rpartition("/")[2] == METADATA_FILE
-        )
-
     def note(self, sha: Sha) -> bytes:
         """Return the note on a commit; empty where there is none."""
-        code, out, _ = self._run_with_access("notes", f"--ref={_NOTES}", "show", sha)
-        return b"" if code else out
+        code, out, _ = self._git.run("notes", f"--ref={_NOTES}", "list", sha)
+        if code:
+            return b""
+        code, note, err = self._run_with_access("cat-file", "blob", out.decode().strip())
+        if code:
+            raise explain(f"Reading the note on {sha} of {self.remote.url}", err)
+        return note
 
     def _run_with_access(self, *arguments: str, stdin: Iterable[bytes] = ()) -> tuple[int, bytes, str]:
         # Reading an object may fetch it: the private repository is a partial clone.
@@ -297,6 +300,17 @@ class Repository:
         if code:
             rejected = [line for line in out.decode("utf-8", "replace").splitlines() if line.startswith("!")]
             raise explain(f"Publishing to {self.remote.url}", "\n".join([*rejected, err]))
+
+
+def _refuse_files(listing: Iterable[bytes], paths: Iterable[str], tip: Tip) -> None:
+    names = {os.fsdecode(entry.partition(b"\t")[2]) for entry in listing}
+    for path in paths:
+        for name in accumulate(path.split("/"), "{}/{}".format):
+            if name in names:
+                raise BranchError(
+                    f"`{name}` is a file on `{tip.branch}`; the folder `{path}` would replace it",
+                    hint="Choose another `path`, or remove the file from the branch.",
+                )
 
 
 def _remote_refs(listing: bytes) -> tuple[dict[str, Sha], str]:

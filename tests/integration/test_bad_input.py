@@ -174,6 +174,15 @@ def test_branch__of_somebody_else_is_refused_until_adopted(checkout: Checkout, c
     assert "dist/old.yaml" not in files
 
 
+@pytest.mark.parametrize("path", ["README", "README/deep"])
+def test_path__that_is_a_file_on_the_branch_is_refused(checkout: Checkout, cli: Cli, path: str) -> None:
+    cli.run(*RUN, cwd=checkout.path).ok()
+    tip = checkout.origin.commit("manifests", {"README": b"by hand"})
+    done = cli.run(*RUN, "--path", path, cwd=checkout.path).exits(5)
+    assert "`README` is a file on `manifests`" in done.text
+    assert checkout.origin.tip("manifests") == tip
+
+
 @pytest.mark.parametrize("branch", ["main", "production"])
 def test_branch__of_the_sources_or_the_default_is_refused_always(checkout: Checkout, cli: Cli, branch: str) -> None:
     if branch == "production":

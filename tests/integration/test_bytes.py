@@ -97,3 +97,12 @@ def test_name__of_our_own_record_is_refused(checkout: Checkout, cli: Cli) -> Non
     done = cli.run("--install", "none", cwd=checkout.path).exits(4)
     assert "hydrator.metadata" in done.text
     assert checkout.origin.tip("manifests") is None
+
+
+def test_bytes__of_more_changed_files_than_pipes_hold_arrive(checkout: Checkout, cli: Cli) -> None:
+    # Names of the old files go into git while their bytes come out: neither side may wait for the other.
+    for value in ("old", "new"):
+        files = {f"{number}.yaml": config_map(f"a{number}", value * 20) for number in range(2500)}
+        checkout.render(files)
+        cli.run("--install", "none", cwd=checkout.path).ok()
+    assert checkout.origin.files("manifests").items() >= {f"dist/{name}": data for name, data in files.items()}.items()

@@ -9,12 +9,11 @@ import pytest
 
 from support.checkouts import Checkout, config_map
 from support.remotes import Remote, git
+from support.runner import Cli
 from support.snapshots import Untouched
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from support.runner import Cli
 
 RUN = ("run", "--install", "none")
 METADATA = "hydrator.metadata"
@@ -96,6 +95,24 @@ def test_run__gives_the_same_commit_on_a_second_machine(checkout: Checkout, tmp_
     elsewhere = checkout.origin.clone(tmp_path / "elsewhere", "main")
     git("remote", "set-url", "origin", checkout.origin.path, cwd=elsewhere)
     type(cli).create(tmp_path / "second").run(*RUN, cwd=elsewhere, TZ="Asia/Kolkata", LANG="C").ok()
+    assert checkout.origin.tip("manifests") == first
+
+
+def test_run__gives_the_same_commit_whatever_the_user_set_for_git(checkout: Checkout, tmp_path: Path, cli: Cli) -> None:
+    checkout.render({"web.yaml": config_map("web")}, "Grüße")
+    cli.run(*RUN, cwd=checkout.path).ok()
+    first = checkout.origin.tip("manifests")
+    checkout.origin.git("update-ref", "-d", "refs/heads/manifests")
+    other = Cli.create(tmp_path / "other")
+    settings = (
+        "i18n.commitEncoding=latin1",
+        "i18n.logOutputEncoding=latin1",
+        "commit.gpgSign=true",
+        "fetch.prune=true",
+    )
+    text = "".join("[{}]\n\t{}\n".format(*setting.split(".")) for setting in settings)
+    (other.home / ".gitconfig").write_text(text)
+    other.run(*RUN, cwd=checkout.path).ok()
     assert checkout.origin.tip("manifests") == first
 
 

@@ -59,6 +59,16 @@ def test_freshness__run_that_changed_nothing_still_counts(checkout: Checkout, cl
     assert checkout.origin.refs() == refs
 
 
+def test_freshness__holds_where_the_user_asks_for_an_old_protocol(checkout: Checkout, cli: Cli, tmp_path: Path) -> None:
+    (cli.home / ".gitconfig").write_text("[protocol]\n\tversion = 0\n")
+    older = checkout.ci_checkout(tmp_path / "older")
+    checkout.render({"web.yaml": config_map("web", "new")})
+    cli.run(*RUN, cwd=checkout.path).ok()
+    newer = checkout.origin.tip("manifests")
+    cli.run(*RUN, cwd=older.path).ok()
+    assert checkout.origin.tip("manifests") == newer
+
+
 def test_freshness__rollback_is_published_when_asked_for(checkout: Checkout, cli: Cli, tmp_path: Path) -> None:
     old = checkout.ci_checkout(tmp_path / "old")
     checkout.render({"web.yaml": config_map("web", "2"), "db.yaml": config_map("db")}, "Newer")

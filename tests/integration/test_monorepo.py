@@ -67,6 +67,17 @@ def test_monorepo__removing_an_app_needs_consent_above_the_budget(monorepo: Chec
     assert "clusters/prod/mail" not in folders(monorepo.origin)
 
 
+def test_monorepo__folders_of_another_environment_stay(monorepo: Checkout, cli: Cli) -> None:
+    released = monorepo.sha
+    add_app(monorepo, "news")
+    monorepo.commit("Add news, which is not released yet")
+    cli.run(*RUN[:-1], "clusters/staging/{app}", cwd=monorepo.path).ok()
+    staging = folders(monorepo.origin)
+    monorepo.git("checkout", "--quiet", "-b", "release", released)
+    assert "skipped" not in cli.run(*RUN, cwd=monorepo.path).ok().stdout.lower()
+    assert folders(monorepo.origin) == staging | {f"clusters/prod/{name}" for name in ("shop", "blog", "mail")}
+
+
 def test_monorepo__folders_of_others_stay(monorepo: Checkout, cli: Cli, tmp_path: Path) -> None:
     other = Checkout.create(tmp_path / "other", {})
     add_app(other, "news")

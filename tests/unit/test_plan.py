@@ -12,7 +12,7 @@ from cdk8s_publish.plan import decide, guard_branch, guard_folders
 
 SOURCE = SourceRevision(Sha("a" * 40), "main", "subject", "", "A <a@b>", "2026-01-01T00:00:00+00:00")
 CONTEXT = CIContext("shell", Path("/src"), SOURCE, "https://example.com/a/b.git", default_branch="main")
-TIP = Tip("manifests", Sha("b" * 40), Sha("c" * 40), default_branch="main", has_files=True, is_managed=True)
+TIP = Tip("manifests", Sha("b" * 40), Sha("c" * 40), default_branch="main", has_files=True, managed=("dist",))
 
 
 @pytest.mark.parametrize("is_same", [True, False])
@@ -29,7 +29,7 @@ def test_guard_branch__source_branch_is_refused() -> None:
 @pytest.mark.parametrize("managed", [True, False])
 def test_guard_branch__default_branch_of_the_source_repository_is_refused_always(managed: bool) -> None:
     context = replace(CONTEXT, source=replace(SOURCE, branch="feature"))
-    tip = replace(TIP, branch="main", is_managed=managed)
+    tip = replace(TIP, branch="main", managed=("dist",) if managed else ())
     inputs = parse({"branch": "main", "adopt-branch": "true"})
     with pytest.raises(BranchError, match="default branch"):
         guard_branch(inputs, context, tip, is_same_repository=True)
@@ -43,14 +43,23 @@ def test_guard_branch__default_branch_that_only_the_ci_product_knows_is_refused(
 
 def test_guard_branch__default_branch_of_another_repository_is_refused_unless_we_made_it() -> None:
     inputs = parse({"branch": "main"})
-    foreign = replace(TIP, branch="main", is_managed=False)
+    foreign = replace(TIP, branch="main", managed=())
     with pytest.raises(BranchError, match="default branch"):
         guard_branch(inputs, CONTEXT, foreign, is_same_repository=False)
-    guard_branch(inputs, CONTEXT, replace(foreign, is_managed=True), is_same_repository=False)
+    guard_branch(inputs, CONTEXT, replace(foreign, managed=("dist",)), is_same_repository=False)
+
+
+@pytest.mark.parametrize(("path", "other"), [("", "dist"), ("dist", ""), ("a", "a/b/c"), ("a/b", "a")])
+def test_guard_folders__folder_inside_that_of_another_run_is_refused(path: str, other: str) -> None:
+    tip = replace(TIP, managed=(other,))
+    with pytest.raises(BranchError, match="would lie in each other"):
+        guard_folders(parse({}), tip, [Folder(path)])
+    guard_folders(parse({}), tip, [Folder(path, is_managed=True), Folder(other, is_managed=True)])
+    guard_folders(parse({}), replace(TIP, managed=("ab",)), [Folder("a")])
 
 
 def test_guard_folders__unmanaged_branch_is_refused_until_adopted() -> None:
-    tip = replace(TIP, is_managed=False)
+    tip = replace(TIP, managed=())
     folder = Folder("dist", {"a.yaml": Sha("d" * 40)})
     with pytest.raises(BranchError, match="the branch `manifests` has content") as caught:
         guard_folders(parse({}), tip, [folder])

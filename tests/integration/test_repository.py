@@ -1,0 +1,47 @@
+"""The private repository on its own: what it does when git, or the remote, goes away in the middle."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cdk8s_publish import git_runner
+from cdk8s_publish.errors import RemoteError
+from cdk8s_publish.git_runner import GitRunner
+from cdk8s_publish.model import Remote as Address
+from cdk8s_publish.repository import NOTES_REF, Repository
+from support.remotes import GIT_ENV
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from support.checkouts import Checkout
+    from support.runner import Cli
+
+
+def test_git__that_hangs_is_given_up_though_its_children_hold_its_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(git_runner, "GIT_TIMEOUT_S", 0.2)
+    start = time.monotonic()
+    code, _, err = GitRunner(tmp_path, GIT_ENV, [("alias.hang", "!sleep 20; true")]).run("hang")
+    assert code
+    assert "timed out" in err
+    assert time.monotonic() - start < 10
+
+
+def test_note__that_can_not_be_read_is_an_error_and_not_absent(checkout: Checkout, cli: Cli, tmp_path: Path) -> None:
+    cli.run("run", "--install", "none", cwd=checkout.path).ok()
+    remote = checkout.origin
+    remote.git("config", "uploadpack.allowFilter", "true")
+    repository = Repository(tmp_path / "private.git", Address(remote.path.as_uri()), GIT_ENV)
+    tip = repository.look("manifests")
+    assert tip.sha
+    assert tip.notes == remote.tip(NOTES_REF)
+    remote.path.rename(tmp_path / "away")
+    with pytest.raises(RemoteError):
+        repository.note(tip.sha)
+    (tmp_path / "away").rename(remote.path)
+    assert b"drySha" in repository.note(tip.sha)
