@@ -161,3 +161,13 @@ def test_examples__workflow_is_clean() -> None:
     run(program("zizmor"), "--offline", "--no-progress", workflow)
     run(program("check-jsonschema"), "--builtin-schema", "vendor.github-workflows", workflow)
     run(program("check-jsonschema"), "--builtin-schema", "vendor.gitlab-ci", ROOT / "examples/gitlab/.gitlab-ci.yml")
+
+
+def test_examples__generators_call_the_program_as_it_is() -> None:
+    flux1 = yaml.safe_load((ROOT / "examples/flux1/.flux.yaml").read_text(encoding="utf-8"))
+    plugin = yaml.safe_load((ROOT / "image/argocd/plugin.yaml").read_text(encoding="utf-8"))
+    calls = [shlex.split(generator["command"]) for generator in flux1["commandUpdated"]["generators"]]
+    calls.append(plugin["spec"]["generate"]["command"])
+    for program_name, *arguments in calls:
+        assert program_name == "cdk8s-publish"
+        assert _parser().parse_args(arguments).command == "generate"
