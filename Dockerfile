@@ -19,18 +19,6 @@ RUN set -eu; \
     python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash -x 'site-packages|ensurepip|bad_coding' .
 
 
-# Node without npm's manuals and without the symbol table of the binary, which only a debugger reads.
-FROM ${NODE_IMAGE} AS node
-RUN set -eu; \
-    apt-get update; \
-    apt-get install -y --no-install-recommends binutils; \
-    strip /usr/local/bin/node; \
-    cd /usr/local/lib/node_modules; \
-    rm -rf npm/docs npm/man npm/node_modules/*/test; \
-    find . -name '*.md' ! -iname 'license*' -delete; \
-    corepack enable --install-directory /usr/local/bin yarn pnpm
-
-
 # The cdk8s CLI from its lock file, without scripts. What goes: documentation and list texts that no command reads.
 FROM ${NODE_IMAGE} AS cdk8s-cli
 WORKDIR /opt/cdk8s-cli
@@ -42,12 +30,19 @@ RUN set -eu; \
     find node_modules -name '*.md' ! -iname 'license*' -delete
 
 
+# Node without npm's manuals and without the symbol table of the binary, which only a debugger reads.
+#
 # git as Debian ships it, minus what is Perl, a server, a mail client or a translation. Installing the package would
 # bring Perl (55 MB). The record in status.d keeps it visible to scanners and to SBOM tools.
-FROM ${DEBIAN_IMAGE} AS git
+FROM ${NODE_IMAGE} AS node
 WORKDIR /build
 RUN set -eu; \
     apt-get update; \
+    apt-get install -y --no-install-recommends binutils; \
+    strip /usr/local/bin/node; \
+    rm -rf /usr/local/lib/node_modules/npm/docs /usr/local/lib/node_modules/npm/man; \
+    find /usr/local/lib/node_modules -name '*.md' ! -iname 'license*' -delete; \
+    corepack enable --install-directory /usr/local/bin yarn pnpm; \
     apt-get download git; \
     dpkg-deb -x git_*.deb /git; \
     mkdir -p /git/var/lib/dpkg/status.d; \
@@ -91,8 +86,8 @@ RUN set -eu; \
     useradd --uid 1001 --gid cdk8s-app --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin cdk8s-app
 COPY --from=node /usr/local /usr/local
 COPY --from=python /usr/local /usr/local
-COPY --from=git /git/usr /usr
-COPY --from=git /git/var/lib/dpkg/status.d /var/lib/dpkg/status.d
+COPY --from=node /git/usr /usr
+COPY --from=node /git/var/lib/dpkg/status.d /var/lib/dpkg/status.d
 COPY --from=cdk8s-cli /opt/cdk8s-cli /opt/cdk8s-cli
 COPY --from=application /packages /app/packages
 COPY --from=application /app /app
@@ -112,7 +107,7 @@ LABEL org.opencontainers.image.title="cdk8s-publish" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.created="${CREATED}"
-HEALTHCHECK --interval=5m --timeout=20s CMD ["cdk8s-publish", "--version"]
+HEALTHCHECK --interval=5m --timeout=60s CMD ["cdk8s-publish", "--version"]
 # No init between: Python is process 1 and handles the signals of a cancelled job itself. "-I": variables and files of
 # the user's checkout can't change what this Python imports.
 ENTRYPOINT ["python3", "-I", "/app/entrypoint.py"]

@@ -22,7 +22,7 @@ PROGRAMS = (
     ("go", "version"),
     ("java", "-version"),
 )
-TIMEOUT_S = 15
+TIMEOUT_S = 60
 
 
 def text() -> str:
