@@ -35,6 +35,7 @@ test-image: setup ## Build the container image and run it as CI products do
 
 bench: setup ## Compare with the hand-written recipe, ghp-import and bare git
 	@python bench/publish.py
+	@python bench/freshness.py
 
 lock: ## Resolve the Python and npm locks again
 	@scripts/lock
