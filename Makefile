@@ -28,7 +28,7 @@ test: lint ## Run all tests except those of the image
 	@scripts/run-tests -m 'not image'
 
 test-fast: setup ## Run the tests that take no longer than a few seconds each
-	@scripts/run-tests -m "not slow"
+	@scripts/run-tests -m 'not slow and not image'
 
 test-image: setup ## Build the container image and run it as CI products do
 	@scripts/test-image

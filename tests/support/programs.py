@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -20,6 +21,8 @@ ROOT = Path(__file__).resolve().parents[2]
 LOOPBACK = "127.0.0.1"
 START_TIMEOUT_S = 30
 RUN_TIMEOUT_S = 300
+PORTS = (10_000, 32_000)
+WORKERS_MAX = 16
 # Debian keeps servers out of an ordinary user's PATH.
 SEARCH_PATH = os.pathsep.join(
     (str(ROOT / ".tools" / "bin"), str(ROOT / ".venv" / "bin"), os.environ["PATH"], "/usr/sbin", "/sbin")
@@ -55,11 +58,16 @@ def run(
 
 
 def free_port() -> int:
-    """Return a port of the loopback interface that nothing listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port of the loopback interface that nothing listens on and that no other test process is handed.
+
+    Below the range from which the kernel serves outgoing connections: a port stays free until its server is up.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    while True:
+        port = random.randrange(*PORTS) // WORKERS_MAX * WORKERS_MAX + worker  # noqa: S311 - keeps no secret
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind((LOOPBACK, port))
+            return port
 
 
 @contextlib.contextmanager
