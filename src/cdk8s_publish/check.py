@@ -256,7 +256,7 @@ def _names(rendered: RenderedManifests) -> Iterator[Finding]:
         elif name == ".sourceignore":
             message = f"Flux leaves out what {file.path} matches, and deletes it from the cluster."
             yield Finding(Level.WARNING, "source-ignore", message, file.path)
-        elif file.path.rpartition("/")[2] == METADATA_FILE:
+        elif name == METADATA_FILE:
             message = f"{file.path} is the name of the record of what was published."
             yield Finding(Level.ERROR, "reserved-name", message, file.path, hint="Write it under another name.")
         elif f"{rendered.path}/{file.path}".lstrip("/").startswith(".github/workflows/"):

@@ -25,7 +25,9 @@ class Checkout:
             InputError: `folder` is not inside a git checkout with at least one commit.
 
         """
-        self._runner = GitRunner(folder, environ, [("safe.directory", "*")])
+        # No object is fetched on demand: without a credential that fails, and what is run for it stands in a
+        # configuration that foreign code may have written.
+        self._runner = GitRunner(folder, {**environ, "GIT_ALLOW_PROTOCOL": ""}, [("safe.directory", "*")])
         code, out, err = self._runner.run("rev-parse", "--show-toplevel", "--is-shallow-repository", "HEAD")
         if code:
             raise InputError(

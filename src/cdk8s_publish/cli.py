@@ -6,6 +6,7 @@ Heavy imports wait until the first line of the log is out: whoever watches a job
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import shutil
 import signal
@@ -49,6 +50,10 @@ failed · 6 others were faster for too long · 130 interrupted
 
 def console() -> NoReturn:
     """Run with the process's own arguments and environment, and exit."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # Not every name can be written in the terminal's encoding, nor is every name of a file UTF-8.
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(main(sys.argv[1:], os.environ, sys.stdout, sys.stderr))
 
 
@@ -173,11 +178,14 @@ def _take_out(environ: MutableMapping[str, str]) -> None:
 
 
 def _report_failure(error: PublishError, screen: Console) -> int:
+    # Evidence and hint may quote what foreign code said.
     if error.evidence:
-        screen.line(error.evidence)
+        with screen.foreign():
+            screen.line(error.evidence)
     screen.annotate(Level.ERROR, str(error))
     if error.hint:
-        screen.line(error.hint)
+        with screen.foreign():
+            screen.line(error.hint)
     return error.exit_code
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 from subprocess import PIPE, TimeoutExpired
 from typing import IO, TYPE_CHECKING, cast
 
@@ -18,7 +19,6 @@ from cdk8s_publish.refusals import explain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from pathlib import Path
     from subprocess import Popen
 
     from cdk8s_publish.model import Sha
@@ -89,6 +89,19 @@ class GitRunner:
         if code:
             raise explain(f"`git {_text(arguments[0])}` in the private repository", err)
         return out
+
+
+def frozen_config(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return `environ` with the user's and the machine's git configuration as it is now, and no files to read it from.
+
+    Foreign code that runs as the same user can rewrite those files: a proxy, a program or another URL in them would
+    be handed the credential afterwards.
+    """
+    _, out, _ = GitRunner(Path("/"), environ, ()).run("config", "--list", "--includes", "-z")
+    entries = [entry.partition("\n") for entry in os.fsdecode(out).split("\0") if entry]
+    pairs = [(key, value if is_set else "true") for key, is_set, value in entries if not key.startswith("include")]
+    kept = {name: value for name, value in environ.items() if not name.startswith("GIT_CONFIG")}
+    return {**kept, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", **_config_environ({}, pairs)}
 
 
 def _feed(pipe: IO[bytes], chunks: Iterable[bytes]) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from cdk8s_publish import apps, check, commands, hermetic, publish, synth, urls
 from cdk8s_publish.checkout import Checkout
 from cdk8s_publish.errors import CheckError, InputError
+from cdk8s_publish.git_runner import frozen_config
 from cdk8s_publish.manifests import MANIFESTS, delta, role
 from cdk8s_publish.model import (
     Action,
@@ -250,7 +251,7 @@ def _find_apps(inputs: Inputs, root: Path, folders: tuple[str, ...]) -> tuple[ap
 
 
 def _target(inputs: Inputs, world: World, place: _Place, work: _Work) -> publish.Target:
-    environ = _git_environ(world)
+    environ = frozen_config(_git_environ(world))
 
     def history(recorded: Sha, own: Sha) -> Relation:
         known = place.checkout.relation(recorded, own)

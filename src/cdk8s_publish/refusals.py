@@ -40,6 +40,12 @@ def _refusal(pattern: str, error: type[RemoteError], sentence: str, hint: str = 
 
 _REFUSALS = (
     _refusal(
+        r"exists; cannot create",  # what stands in the way are whole names: `a` can't be a branch beside `a/b`
+        RemoteError,
+        "another branch or tag of the repository is in the way of this name",
+        "Choose another `branch`: git keeps `a` and `a/b` in one place, so there can be only one of them.",
+    ),
+    _refusal(
         r"stale info|\bfetch first\b|cannot lock ref|is at [0-9a-f]+ but expected|incorrect old value provided"
         r"|reference already exists|remote ref updated since checkout|failed to update ref",
         LeaseLostError,
@@ -71,7 +77,8 @@ _REFUSALS = (
         "The server's own words are above; its administrator set that rule.",
     ),
     _refusal(
-        r"SSL certificate problem|server certificate verification failed|unable to get local issuer|TLS",
+        r"SSL certificate problem|server certificate verification failed|unable to get local issuer"
+        r"|certificate verify failed",
         RemoteError,
         "the server's certificate is not trusted",
         "Give git your CA: `git config --global http.sslCAInfo <file>` or the variable GIT_SSL_CAINFO.",
@@ -115,7 +122,7 @@ _REFUSALS = (
     _refusal(
         r"returned error: 5\d\d|connection (reset|refused|timed out|closed)|failed to connect|couldn't connect"
         r"|empty reply|unexpected disconnect|early EOF|RPC failed|hung up|timed out|operation too slow"
-        r"|transfer closed|unpack failed|unpacker error|unexpected EOF|gnutls_handshake|send failure|recv failure"
+        r"|transfer closed|unpack failed|unpacker error|unexpected EOF|gnutls|TLS connect|send failure|recv failure"
         r"|internal server error|expected flush|protocol error|bad line length|invalid server response",
         TransientRemoteError,
         "the connection to the remote failed",
@@ -138,8 +145,10 @@ def explain(doing: str, output: str) -> RemoteError:
 
     """
     evidence = "\n".join(output.strip().splitlines()[-EVIDENCE_LINES:])
+    # The name of a repository or a branch may contain any of the words that are looked for.
+    words = re.sub(r"'[^'\n]*'|\S+://\S+", "''", output)
     for refusal in _REFUSALS:
-        if refusal.pattern.search(output):
+        if refusal.pattern.search(words):
             message = f"{doing} failed: {refusal.sentence}"
             if refusal.error is TransientRemoteError:
                 throttled = "429" in refusal.pattern.pattern

@@ -174,6 +174,12 @@ def test_branch__of_somebody_else_is_refused_until_adopted(checkout: Checkout, c
     assert "dist/old.yaml" not in files
 
 
+def test_branch__with_another_one_in_its_way_is_no_race(checkout: Checkout, cli: Cli) -> None:
+    checkout.origin.git("branch", "manifests/production", "main")
+    done = cli.run(*RUN, cwd=checkout.path).exits(5)
+    assert "is in the way" in done.text
+
+
 @pytest.mark.parametrize("path", ["README", "README/deep"])
 def test_path__that_is_a_file_on_the_branch_is_refused(checkout: Checkout, cli: Cli, path: str) -> None:
     cli.run(*RUN, cwd=checkout.path).ok()

@@ -72,13 +72,14 @@ def test_action__says_unchanged_and_moves_nothing(job: GitHubJob, cli: Cli, http
     assert len(http_server.pushes()) == pushes
 
 
-def test_action__shows_the_diff_in_a_pull_request(
-    job: GitHubJob, cli: Cli, checkout: Checkout, http_server: GitHttpServer
+@pytest.mark.parametrize("event", ["pull_request", "merge_group"])
+def test_action__shows_the_diff_before_a_merge(
+    job: GitHubJob, cli: Cli, checkout: Checkout, http_server: GitHttpServer, event: str
 ) -> None:
     run(cli, job)
     pushes, tip = len(http_server.pushes()), checkout.origin.tip("manifests")
     (job.checkout.path / "rendered" / "web.yaml").write_bytes(config_map("web", "2"))
-    run(cli, job, event="pull_request")
+    run(cli, job, event=event)
     assert job.outputs()["outcome"] == "dry-run"
     assert job.outputs()["modified"] == "1"
     assert job.outputs()["revision"] == tip
@@ -143,6 +144,20 @@ def test_action__works_in_a_workspace_of_another_user(job: GitHubJob, cli: Cli, 
         assert list(Path(folder).iterdir()) == []
     assert checkout.origin.tip("manifests")
     guard.check()
+
+
+def test_action__app_that_fails_can_not_write_commands_of_the_workflow(job: GitHubJob, cli: Cli) -> None:
+    job.checkout.write("fail", b"echo ::add-mask::forged; exit 1")
+    rest = run(cli, job, code=3, app="sh fail")
+    fenced = 0
+    while "::stop-commands::" in rest:
+        before, _, rest = rest.partition("::stop-commands::")
+        assert "forged" not in before
+        inside, end, rest = rest.partition(f"\n::{rest.splitlines()[0]}::")
+        assert end
+        fenced += "forged" in inside
+    assert "forged" not in rest
+    assert fenced == 2  # as it was said, and as the evidence of the error
 
 
 def test_action__app_can_not_write_commands_of_the_workflow(job: GitHubJob, cli: Cli) -> None:

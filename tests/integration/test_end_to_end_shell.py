@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -132,6 +133,13 @@ def test_run__publishes_bytes_that_git_would_change_or_drop(checkout: Checkout, 
     checkout.render(files)
     cli.run(*RUN, cwd=checkout.path).ok()
     assert published(checkout.origin) == files
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
+def test_run__shows_names_that_the_output_can_not_hold(checkout: Checkout, cli: Cli, encoding: str) -> None:
+    checkout.render({"web.yaml": config_map("web"), os.fsdecode(b"\xff \xe2\x86\x92.txt"): b"text"})
+    cli.run(*RUN, "--diff-file", "../changes.diff", cwd=checkout.path, PYTHONIOENCODING=encoding).ok()
+    assert b"\\udcff" in (checkout.path / "../changes.diff").read_bytes()
 
 
 def test_run__leaves_construct_metadata_out(checkout: Checkout, cli: Cli) -> None:

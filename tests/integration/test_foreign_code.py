@@ -18,6 +18,7 @@ from support.programs import ROOT, require
 if TYPE_CHECKING:
     from support.checkouts import Checkout
     from support.git_http import GitHttpServer
+    from support.remotes import Remote
     from support.runner import Cli
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="there is no /proc")
@@ -137,3 +138,16 @@ def test_output__behind_a_link_of_the_repository_is_not_emptied(checkout: Checko
     checkout.commit("Add a way out")
     cli.run("run", "--install", "none", "--output", "way/dist", cwd=checkout.path)
     assert (victim / "dist" / "kept.yaml").exists()
+
+
+def test_git_configuration__written_by_the_app_does_not_reach_the_push(
+    checkout: Checkout, cli: Cli, remote: Remote
+) -> None:
+    # With the same user id the app can write to the user's home; the credential must not follow it anywhere.
+    trap = f'[url "{remote.path}"]\n\tinsteadOf = {checkout.origin.path}\n'
+    checkout.write("trap", trap.encode())
+    app = f'cp rendered/* "$CDK8S_OUTDIR"; cat trap >> {cli.home}/.gitconfig'
+    cli.run("--install", "none", "--app", app, cwd=checkout.path).ok()
+    assert (cli.home / ".gitconfig").read_text() == trap
+    assert checkout.origin.tip("manifests")
+    assert not remote.refs()

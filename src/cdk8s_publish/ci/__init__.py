@@ -81,7 +81,8 @@ def write_file(path: Path, text: str) -> None:
     made = [path, *(parent for parent in path.parents if not parent.exists())]
     owner = path.parent if path.parent.exists() else made[-1].parent
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8", newline="")
+    # Names of files need not be UTF-8, but what is read as text must be.
+    path.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")
     if os.geteuid() == 0:
         status = owner.stat()
         for one in made:

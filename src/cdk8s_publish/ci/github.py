@@ -49,7 +49,8 @@ class GitHub:
             repository=repository,
             job_url=f"{server}/{repository}/actions/runs/{get('GITHUB_RUN_ID', '')}",
             username="x-access-token",
-            is_review=get("GITHUB_EVENT_NAME", "").startswith("pull_request"),
+            # What a merge queue tests may still be thrown out of the queue.
+            is_review=get("GITHUB_EVENT_NAME", "").startswith(("pull_request", "merge_group")),
             is_fork=bool(head) and head != repository,
             is_debug=get("RUNNER_DEBUG") == "1",
         )
@@ -93,7 +94,9 @@ class GitHub:
 
     def _append(self, variable: str, text: str) -> None:
         if self._environ.get(variable):
-            with Path(self._environ[variable]).open("a", encoding="utf-8", newline="") as stream:
+            with Path(self._environ[variable]).open(
+                "a", encoding="utf-8", errors="backslashreplace", newline=""
+            ) as stream:
                 stream.write(text)
 
 

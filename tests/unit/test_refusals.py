@@ -1,0 +1,32 @@
+"""What git and servers say, word for word, and what is made of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from cdk8s_publish.errors import LeaseLostError, RemoteError
+from cdk8s_publish.refusals import TransientRemoteError, explain
+
+UNAVAILABLE = "fatal: unable to access 'https://example.com/{}/': The requested URL returned error: 503"
+CUT = "error: RPC failed; curl 56 GnuTLS recv error (-110): The TLS connection was non-properly terminated."
+UNTRUSTED = "fatal: unable to access 'https://example.com/a.git/': server certificate verification failed. CAfile: none"
+IN_THE_WAY = (
+    "! 1:refs/heads/a [remote rejected] (failed to update ref)\n"
+    "error: cannot lock ref 'refs/heads/a': 'refs/heads/a/b' exists; cannot create 'refs/heads/a'"
+)
+MOVED = "error: cannot lock ref 'refs/heads/a': is at {} but expected {}".format("1" * 40, "2" * 40)
+
+
+@pytest.mark.parametrize(
+    ("output", "error"),
+    [
+        (UNAVAILABLE.format("redirector.git"), TransientRemoteError),
+        (UNAVAILABLE.format("protected branch"), TransientRemoteError),
+        (CUT, TransientRemoteError),
+        (UNTRUSTED, RemoteError),
+        (IN_THE_WAY, RemoteError),
+        (MOVED, LeaseLostError),
+    ],
+)
+def test_explain__finds_the_cause_in_what_is_said_and_not_in_names(output: str, error: type[RemoteError]) -> None:
+    assert type(explain("Publishing", output)) is error
