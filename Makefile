@@ -33,9 +33,10 @@ test-fast: setup ## Run the tests that take no longer than a few seconds each
 test-image: setup ## Build the container image and run it as CI products do
 	@scripts/test-image
 
-bench: setup ## Compare with the hand-written recipe, ghp-import and bare git
+bench: setup ## Compare with the hand-written recipe, ghp-import and bare git, and with `cdk8s synth`
 	@python bench/publish.py
 	@python bench/freshness.py
+	@python bench/apps.py
 
 lock: ## Resolve the Python and npm locks again
 	@scripts/lock

@@ -151,6 +151,8 @@ class Place:
         )
         return {
             **_caches(self.cache),
+            # Filling it costs more than it saves in one run.
+            **({"NODE_COMPILE_CACHE": f"{self.cache}/node"} if self._options.cache else {}),
             **copied,
             "HOME": str(self.home),
             "TMPDIR": str(self.tmp),
@@ -373,7 +375,6 @@ def _caches(folder: Path) -> dict[str, str]:
         "GRADLE_USER_HOME": f"{folder}/gradle",
         "MAVEN_OPTS": f"-Dmaven.repo.local={shlex.quote(f'{folder}/maven')}",
         "JSII_RUNTIME_PACKAGE_CACHE_ROOT": f"{folder}/jsii",
-        "NODE_COMPILE_CACHE": f"{folder}/node",
     }
 
 

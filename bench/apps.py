@@ -1,0 +1,221 @@
+"""Our render against `cdk8s synth` with its upgrade check off: one app, many resources, many apps, nothing changed.
+
+    python bench/apps.py [repetitions]
+
+The ways take turns, so that a busy machine slows all of them, and the median counts. "CPU" is that of the whole
+process tree. A ratio is our wall time divided by the other one's, in the same run.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+ROOT = Path(__file__).resolve().parent.parent
+OURS = (sys.executable, str(ROOT / "entrypoint.py"))
+ENVIRON = {
+    **{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
+    "PATH": os.pathsep.join([str(ROOT / ".tools" / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]]),
+    "CDK8S_CHECK_UPGRADE": "false",
+    "GIT_CONFIG_GLOBAL": os.devnull,
+}
+TIMEOUT_S = 600
+
+JAVASCRIPT = """
+const {{ App, Chart, ApiObject }} = require('cdk8s');
+const app = new App();
+const chart = new Chart(app, 'chart');
+for (let i = 0; i < {count}; i++) {{
+  const metadata = {{ name: `config-${{i}}` }};
+  const data = {{ turn: '{turn}' }};
+  new ApiObject(chart, `config-${{i}}`, {{ apiVersion: 'v1', kind: 'ConfigMap', metadata, data }});
+}}
+app.synth();
+"""
+PYTHON = """
+from cdk8s import ApiObject, ApiObjectMetadata, App, Chart
+app = App()
+chart = Chart(app, "chart")
+for i in range({count}):
+    metadata = ApiObjectMetadata(name=f"config-{{i}}")
+    ApiObject(chart, f"config-{{i}}", api_version="v1", kind="ConfigMap", metadata=metadata)
+app.synth()
+"""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a way took, in seconds; `memory` is the largest process's peak, in MiB."""
+
+    wall: float
+    cpu: float
+    memory: int
+
+
+def call(argv: Sequence[str], cwd: Path, **env: str) -> Cost:
+    """Run one command to its end; a failure of it ends the benchmark."""
+    with tempfile.TemporaryFile() as errors:
+        start = time.perf_counter()
+        process = subprocess.Popen(argv, cwd=cwd, env={**ENVIRON, **env}, stdout=subprocess.DEVNULL, stderr=errors)
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - start
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            errors.seek(0)
+            sys.exit(f"{' '.join(argv)} failed:\n{errors.read().decode(errors='replace')}")
+    return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss >> 10)
+
+
+def write_app(folder: Path, language: str, count: int, turn: int = 0) -> None:
+    """Write an app of `count` resources."""
+    folder.mkdir(parents=True, exist_ok=True)
+    name, template, command = (
+        ("main.js", JAVASCRIPT, "node main.js")
+        if language == "JavaScript"
+        else ("main.py", PYTHON, f"{sys.executable} main.py")
+    )
+    (folder / name).write_text(template.format(count=count, turn=turn))
+    (folder / "cdk8s.yaml").write_text(f"app: {command}\n")
+    if not (folder / "node_modules").exists():
+        (folder / "node_modules").symlink_to(ROOT / ".tools" / "npm" / "node_modules")
+
+
+def theirs(folder: Path) -> Cost:
+    """Run `cdk8s synth`."""
+    return call(("cdk8s", "synth"), folder)
+
+
+def ours(folder: Path) -> Cost:
+    """Run our render, without a target branch."""
+    return call((*OURS, "generate", "--install", "none"), folder)
+
+
+def many(folder: Path) -> Cost:
+    """Render all apps below a folder in one run."""
+    return call((*OURS, "generate", "--install", "none", "--working-directory", "apps/*", "--path", "{app}"), folder)
+
+
+def one_by_one(way: Callable[[Path], Cost]) -> Callable[[Path], Cost]:
+    """Run a way in every app's folder, one after the other."""
+
+    def run(folder: Path) -> Cost:
+        costs = [way(app) for app in sorted((folder / "apps").iterdir())]
+        return Cost(sum(cost.wall for cost in costs), sum(cost.cpu for cost in costs), max(c.memory for c in costs))
+
+    return run
+
+
+def publish(folder: Path, *options: str) -> Cost:
+    """Publish all apps to the folder's own remote."""
+    fixed = ("--working-directory", "apps/*", "--path", "{app}", "--install", "true")
+    return call((*OURS, "run", *fixed, *options), folder)
+
+
+def make_checkout(folder: Path) -> None:
+    """Make a folder the checkout of a remote beside it."""
+    git = ("git", "-c", "user.name=Bench", "-c", "user.email=bench@example.com")
+    (folder / ".gitignore").write_text("node_modules\n")
+    for argv in (
+        ("git", "init", "-q", "--bare", f"{folder}.git"),
+        ("git", "init", "-q", "-b", "main"),
+        ("git", "remote", "add", "origin", f"{folder}.git"),
+        ("git", "add", "-A"),
+        (*git, "commit", "-qm", "Bench"),
+        ("git", "push", "-q", "origin", "main"),
+    ):
+        call(argv, folder)
+
+
+def measure(folder: Path, ways: Mapping[str, Callable[[Path], Cost]], repetitions: int) -> dict[str, Cost]:
+    """Return the median cost of each way; they take turns."""
+    costs: dict[str, list[Cost]] = {name: [] for name in ways}
+    for _ in range(repetitions):
+        for name, way in ways.items():
+            costs[name].append(way(folder))
+    return {name: sorted(found, key=lambda cost: cost.wall)[len(found) // 2] for name, found in costs.items()}
+
+
+def show(title: str, costs: Mapping[str, Cost], reference: str, aim: float | None = None) -> None:
+    """Print one line of the table: the first way against the reference."""
+    first, other = next(iter(costs.values())), costs[reference]
+    goal = f"{aim:5.2f}" if aim else "     "
+    print(
+        f"{title:42} {first.wall:7.2f} {other.wall:7.2f}  {first.wall / other.wall:5.2f} {goal}   "
+        f"{first.cpu:7.2f} {other.cpu:7.2f}   {first.memory:5} {other.memory:5}",
+        flush=True,
+    )
+
+
+def single(base: Path, repetitions: int) -> None:
+    """One app, few and many resources."""
+    for language, small, large in (("JavaScript", 0.25, 0.5), ("Python", 0.6, 0.8)):
+        for count, aim in ((1, small), (1000, large), (10_000, None)):
+            folder = base / f"{language}-{count}"
+            write_app(folder, language, count)
+            costs = measure(folder, {"ours": ours, "cdk8s synth": theirs}, repetitions if count <= 1000 else 1)  # noqa: PLR2004
+            show(f"{language}, {count} resources", costs, "cdk8s synth", aim)
+
+
+def monorepo(base: Path, repetitions: int) -> None:
+    """Many apps, and a run in which one or none of them changed."""
+    folder = base / "twenty"
+    for number in range(20):
+        write_app(folder / "apps" / f"app-{number}", "JavaScript", 10)
+    ways = {"ours": many, "cdk8s synth, each": one_by_one(theirs), "ours, each": one_by_one(ours)}
+    costs = measure(folder, ways, max(1, repetitions // 2))
+    show("20 apps, against cdk8s synth in turn", costs, "cdk8s synth, each", 0.5)
+    show("20 apps, against our own runs in turn", costs, "ours, each", 0.75)
+    folder = base / "fifty"
+    for number in range(50):
+        write_app(folder / "apps" / f"app-{number}", "JavaScript", 10)
+    make_checkout(folder)
+    full = publish(folder, "--hermetic", "true")
+    rendered = publish(folder)
+    publish(folder, "--hermetic", "true")
+    unchanged = publish(folder, "--hermetic", "true")
+    write_app(folder / "apps" / "app-7", "JavaScript", 10, turn=1)
+    one = publish(folder, "--hermetic", "true")
+    show("50 hermetic apps, nothing changed", {"ours": unchanged, "all": full}, "all", 0.1)
+    show("50 hermetic apps, one changed", {"ours": one, "all": full}, "all", 0.1)
+    show("50 apps, not hermetic, nothing changed", {"ours": rendered, "all": full}, "all")
+
+
+def first_line(repetitions: int) -> None:
+    """Print how long it takes until whoever watches the log sees something."""
+    times = []
+    for _ in range(repetitions):
+        start = time.perf_counter()
+        with subprocess.Popen((*OURS, "run"), cwd="/", env=ENVIRON, stdout=-1, stderr=-1, text=True) as process:
+            if process.stdout and process.stdout.readline():
+                times.append(time.perf_counter() - start)
+            process.communicate()
+    print(f"first line of the log after {statistics.median(times):.2f} s (aim 0.15)")
+
+
+def main(argv: list[str]) -> None:
+    """Print the table."""
+    repetitions = int(argv[0]) if argv else 3
+    base = Path(tempfile.mkdtemp(prefix="bench-apps-"))
+    print(f"{'':42} {'wall, s':>15}  {'ratio':>5}  {'aim':>4}   {'CPU, s':>15}   {'peak, MiB':>11}")
+    print(f"{'':42} {'ours':>7} {'other':>7}  {'':11}  {'ours':>8} {'other':>7}   {'ours':>5} {'other':>5}")
+    try:
+        single(base, repetitions)
+        monorepo(base, repetitions)
+        first_line(repetitions)
+    finally:
+        shutil.rmtree(base, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
