@@ -146,8 +146,8 @@ class App:
     """A cdk8s app. `directory` and `path` are relative to the checkout and the target branch; the root is ''.
 
     `command` is a shell command, `before` one that runs before it. `output` is the folder, relative to `directory`,
-    that an app writes to when it does not listen to CDK8S_OUTDIR. `config` is its cdk8s.yaml, empty where there is
-    none.
+    that an app writes to when it does not listen to CDK8S_OUTDIR. `script` is what stands in package.json where the
+    command is `npm run <name>`, `config` is its cdk8s.yaml; each is empty where there is none.
     """
 
     name: str
@@ -159,6 +159,7 @@ class App:
     before: str = ""
     install: tuple[Step, ...] = ()
     pins: tuple[Pin, ...] = ()
+    script: str = ""
     config: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -178,7 +179,7 @@ class App:
 
     @property
     def _calls_cli(self) -> bool:
-        words = self.command.split()
+        words = (self.script or self.command).split()
         return any(
             word.endswith(("cdk8s", "cdk8s-cli")) and after.startswith("synth") for word, after in pairwise(words)
         )
@@ -286,6 +287,7 @@ def _app(  # noqa: PLR0913 - the inputs that say how an app is run
         output=output or _text(config, "output") or None,
         install=installation.steps,
         pins=_pins(workspace, directory, installation.ecosystem),
+        script=_script(folder, command),
         config=config,
     )
 
@@ -357,13 +359,21 @@ def _lock_warning(folder: Path, manager: Manager) -> str:
 
 def _compile(folder: Path, directory: str, command: str) -> list[Step]:
     """Return the compilation that an app command relies on: it runs a `.js` file that is not in the checkout."""
-    scripts = _json(folder / "package.json").get("scripts") or {}
+    scripts = _json(folder / "package.json").get("scripts")
+    if not isinstance(scripts, dict):
+        return []
     missing = [word for word in command.split() if word.endswith((".js", ".mjs")) and not (folder / word).exists()]
     for name in ("compile", "build"):
         if missing and name in scripts and "synth" not in scripts[name]:
             reason = f"`npm run {name}`, because {missing[0]} of the app command has to be compiled first"
             return [Step(f"npm run {name}", directory, reason)]
     return []
+
+
+def _script(folder: Path, command: str) -> str:
+    match = re.fullmatch(r"(?:npm|pnpm|yarn|bun) (?:run )?([\w:.-]+)", command.strip())
+    scripts = _json(folder / "package.json").get("scripts")
+    return str(scripts.get(match[1], "")) if match and isinstance(scripts, dict) else ""
 
 
 def _pins(workspace: Path, directory: str, ecosystem: str) -> tuple[Pin, ...]:

@@ -171,7 +171,14 @@ def test_find_apps__stays_inside_the_checkout(tmp_path: Path, directory: str) ->
 
 @pytest.mark.parametrize(
     ("command", "output"),
-    [("node main.js", ""), ("npx cdk8s synth", "dist"), ("npm ci && npx cdk8s-cli synthesize", "dist")],
+    [
+        ("node main.js", ""),
+        ("npx cdk8s synth", "dist"),
+        ("npm ci && npx cdk8s-cli synthesize", "dist"),
+        ("npm run build", "dist"),
+        ("yarn plain", ""),
+    ],
 )
 def test_app__knows_where_the_cli_writes(tmp_path: Path, command: str, output: str) -> None:
+    write(tmp_path, package_json='{"scripts": {"build": "tsc && cdk8s synth", "plain": "node main.js"}}')
     assert find(tmp_path, command=command).own_output == output
