@@ -12,10 +12,14 @@ from pathlib import Path
 from subprocess import PIPE, TimeoutExpired
 from typing import IO, TYPE_CHECKING, cast
 
-from git.cmd import Git
-
+from cdk8s_publish.errors import MachineError
 from cdk8s_publish.model import Relation
 from cdk8s_publish.refusals import explain
+
+try:
+    from git.cmd import Git
+except ImportError as error:  # GitPython asks git for its version as soon as it is imported
+    raise MachineError("git can't be run", evidence=str(error), hint="Install git and put it on the PATH.") from None
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

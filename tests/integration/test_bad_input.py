@@ -80,6 +80,14 @@ def test_folder__that_is_no_checkout_is_named(cli: Cli, tmp_path: Path) -> None:
     assert "not a git checkout" in cli.run(*RUN, cwd=tmp_path / "plain").exits(2).text
 
 
+def test_machine__without_git_is_told_so(checkout: Checkout, cli: Cli, tmp_path: Path) -> None:
+    for program in ("sh", "rm"):
+        (tmp_path / program).symlink_to(f"/bin/{program}")
+    done = cli.run(*RUN, cwd=checkout.path, PATH=str(tmp_path)).exits(5)
+    assert "git can't be run" in done.text
+    assert "Traceback" not in done.text
+
+
 def test_checkout__without_an_app_is_refused(checkout: Checkout, cli: Cli) -> None:
     (checkout.path / "cdk8s.yaml").unlink()
     assert "cdk8s.yaml" in refused(cli, checkout, 2).text

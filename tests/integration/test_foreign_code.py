@@ -6,11 +6,13 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from cdk8s_publish.ci import write_file
 from support.checkouts import config_map
 from support.git_http import TOKEN
 from support.programs import ROOT, require
@@ -151,3 +153,25 @@ def test_git_configuration__written_by_the_app_does_not_reach_the_push(
     assert (cli.home / ".gitconfig").read_text() == trap
     assert checkout.origin.tip("manifests")
     assert not remote.refs()
+
+
+@pytest.mark.parametrize("link", ["diff", "folder"])
+def test_file__that_was_made_a_link_is_not_written_through_by_root(tmp_path: Path, link: str) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root could write there")
+    (tmp_path / "diff").write_text("root's own")
+    with tempfile.TemporaryDirectory() as folder:
+        workspace = Path(folder, "workspace")
+        (workspace / "kept").mkdir(parents=True)
+        path = workspace / "kept" / "diff" if link == "diff" else workspace / "folder" / "diff"
+        (path if link == "diff" else path.parent).symlink_to(tmp_path / "diff" if link == "diff" else tmp_path)
+        Path(folder).chmod(0o755)
+        tmp_path.chmod(0o755)
+        for made in (workspace, *workspace.rglob("*")):
+            os.chown(made, 1001, 1001, follow_symlinks=False)
+        with pytest.raises(PermissionError):
+            write_file(path, "from the app")
+        assert (tmp_path / "diff").read_text() == "root's own"
+        write_file(workspace / "new" / "folder" / "diff", "mine")
+        assert {made.stat().st_uid for made in (workspace / "new").rglob("*")} == {1001}
+    assert os.geteuid() == 0

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from cdk8s_publish.model import Level
@@ -78,15 +79,28 @@ def write_file(path: Path, text: str) -> None:
 
     What root leaves in a workspace would break the user's later steps.
     """
-    made = [path, *(parent for parent in path.parents if not parent.exists())]
-    owner = path.parent if path.parent.exists() else made[-1].parent
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Names of files need not be UTF-8, but what is read as text must be.
-    path.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")
-    if os.geteuid() == 0:
-        status = owner.stat()
-        for one in made:
-            os.chown(one, status.st_uid, status.st_gid)
+    with _as_owner(next(parent for parent in path.parents if os.path.lexists(parent))):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Names of files need not be UTF-8, but what is read as text must be.
+        path.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")
+
+
+@contextmanager
+def _as_owner(folder: Path) -> Iterator[None]:
+    """Give up root's rights for those of a folder's owner, who may have let foreign code put links there."""
+    if os.geteuid() != 0:
+        yield
+        return
+    status, group, groups = folder.lstat(), os.getegid(), os.getgroups()
+    os.setgroups([])
+    os.setegid(status.st_gid)
+    os.seteuid(status.st_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(group)
+        os.setgroups(groups)
 
 
 def detect(environ: Mapping[str, str]) -> Product:
