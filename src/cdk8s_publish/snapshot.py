@@ -103,6 +103,7 @@ class _Copy:
         self, workspace: Path, owner: tuple[int, int] | None, left_out: AbstractSet[str], *, is_hermetic: bool
     ) -> None:
         self._root, self._owner = os.path.realpath(workspace), owner
+        self._known = {workspace.stat().st_uid, *(owner or ())[:1]}
         self._left_out, self._is_hermetic = left_out, is_hermetic
 
     def folder(self, source: str, target: str) -> None:
@@ -115,7 +116,7 @@ class _Copy:
                 self._link(entry.path, path)
             elif entry.is_file():
                 self._file(entry.path, path)
-            elif not entry.is_dir():
+            elif not entry.is_dir() or self._is_closed(entry.stat()):
                 continue  # a socket or a pipe belongs to the process that made it
             elif self._is_hermetic and _is_dependency_folder(entry):
                 continue
@@ -169,6 +170,8 @@ class _Copy:
             return
         try:
             status = os.fstat(reading)
+            if self._is_closed(status):
+                return
             writing = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             try:
                 _copy_bytes(reading, writing, status.st_size)
@@ -180,6 +183,14 @@ class _Copy:
                 os.close(writing)
         finally:
             os.close(reading)
+
+    def _is_closed(self, status: os.stat_result) -> bool:
+        """Whether only root's rights let us in: a third user's entry, which the copy's owner may not read."""
+        if self._owner is None or status.st_uid in self._known:
+            return False
+        needed = 0o5 if stat.S_ISDIR(status.st_mode) else 0o4
+        granted = status.st_mode >> 3 if status.st_gid == self._owner[1] else status.st_mode
+        return granted & needed != needed
 
     def _own(self, path: str) -> None:
         if self._owner is not None:

@@ -175,3 +175,20 @@ def test_snapshot__belongs_to_the_owner_who_will_write_to_it(checkout: Path, tmp
     copy = snapshot(checkout, tmp_path / "copy", owner=(1234, 1235))
     owners = {(path.lstat().st_uid, path.lstat().st_gid) for path in (copy, *copy.rglob("*"))}
     assert owners == {(1234, 1235)}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root reads what is closed to others")
+def test_snapshot__leaves_out_what_its_owner_may_not_read(checkout: Path, tmp_path: Path) -> None:
+    (checkout / "vault").mkdir(mode=0o700)
+    for name in ("key", "vault/key", "shared"):
+        (checkout / name).write_text("secret")
+        (checkout / name).chmod(0o600)
+    for path in (checkout, *checkout.rglob("*")):
+        os.chown(path, 1234, 1235, follow_symlinks=False)
+    for name in ("key", "vault", "vault/key", "shared"):
+        os.chown(checkout / name, 0, 1235 if name == "shared" else 0)
+    (checkout / "shared").chmod(0o640)
+    copy = snapshot(checkout, tmp_path / "copy", owner=(1234, 1235))
+    assert (copy / "shared").read_text() == "secret"
+    assert not (copy / "key").exists()
+    assert not (copy / "vault").exists()
