@@ -46,6 +46,8 @@ BACKEND = """#!/bin/sh
 printf '%s %s %s\\n' "$REQUEST_METHOD" "$REQUEST_URI" "$REMOTE_USER" >>'{folder}/requests.log'
 PATH_INFO=${{REQUEST_URI%%\\?*}}
 export PATH_INFO
+# Cut off in the middle of a request it reads the end of its input for ever, and outlives the server.
+ulimit -t 10
 exec git http-backend
 """
 
