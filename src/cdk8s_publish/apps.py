@@ -43,9 +43,12 @@ class Manager:
 
 _NODE_MODULES, _VENV = ("node_modules",), (".venv",)
 _NPM = "--no-audit --no-fund"
-_PIP = "python3 -m venv --clear .venv && .venv/bin/python -m pip install --quiet --disable-pip-version-check"
-_DEPENDENCIES = """\
-import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"].get("dependencies", []), sep="\\n")"""
+_NEW_VENV = "python3 -m venv --clear .venv"
+_PIP = ".venv/bin/python -m pip install --quiet --disable-pip-version-check"
+_DEPENDENCIES = (
+    'import tomllib; project = tomllib.load(open("pyproject.toml", "rb")).get("project", {}); '
+    'print(*project.get("dependencies", []), sep="\\n")'
+)
 """The project itself need not be a package that can be built; what it depends on is all the app needs."""
 
 MANAGERS: Mapping[str, tuple[Manager, ...]] = {
@@ -68,13 +71,13 @@ MANAGERS: Mapping[str, tuple[Manager, ...]] = {
         Manager("uv", ("pyproject.toml", "uv.lock"), "uv sync --locked", _VENV),
         Manager("poetry", ("pyproject.toml", "poetry.lock"), "poetry install --no-interaction --no-root", _VENV),
         Manager("pipenv", ("Pipfile", "Pipfile.lock"), "pipenv install --deploy", _VENV),
-        Manager("pip", ("requirements.txt",), f"{_PIP} --requirement requirements.txt", _VENV),
+        Manager("pip", ("requirements.txt",), f"{_NEW_VENV} && {_PIP} --requirement requirements.txt", _VENV),
         Manager("pipenv", ("Pipfile",), "pipenv install --skip-lock", _VENV, is_locked=False),
         Manager(
             "pip",
             ("pyproject.toml",),
-            f"{_PIP} pip && .venv/bin/python -c '{_DEPENDENCIES}' > .venv/requirements.txt && "
-            ".venv/bin/python -m pip install --quiet --disable-pip-version-check --requirement .venv/requirements.txt",
+            f"{_NEW_VENV} && .venv/bin/python -c '{_DEPENDENCIES}' > .venv/requirements.txt && "
+            f"{_PIP} --requirement .venv/requirements.txt",
             _VENV,
             is_locked=False,
         ),

@@ -387,3 +387,12 @@ def test_collect__keeps_names_that_are_no_text(tmp_path: Path) -> None:
     (tmp_path / name).write_text("a: 1")
     ((file,), _) = collect(tmp_path)
     assert os.fsencode(file.path) == b"caf\xe9.yaml"
+
+
+def test_install__uses_a_virtual_environment_that_holds_the_pinned_versions(workspace: Path) -> None:
+    site = workspace / ".venv" / "lib" / "python3.11" / "site-packages"
+    (site / "PyYAML-6.0.3.dist-info").mkdir(parents=True)
+    (workspace / ".venv" / "pyvenv.cfg").touch()
+    (workspace / "requirements.txt").write_text("pyyaml==6.0.3 ; python_version > '3' \\\n    --hash=sha256:0\n# x\n")
+    _, lines = render(workspace, "true", installs="auto")
+    assert lines == [".venv in the checkout agrees with the lock file and is used"]
