@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from cdk8s_publish import apps, check, commands, hermetic, publish, synth, urls
 from cdk8s_publish.checkout import Checkout
-from cdk8s_publish.errors import CheckError, InputError
+from cdk8s_publish.errors import CheckError, InputError, RemoteError
 from cdk8s_publish.git_runner import frozen_config
 from cdk8s_publish.manifests import MANIFESTS, delta, role
 from cdk8s_publish.model import (
@@ -258,7 +258,12 @@ def _target(inputs: Inputs, world: World, place: _Place, work: _Work) -> publish
         if known is not None or not place.source.url:
             return known or Relation.UNKNOWN
         folder = world.private / f"source-{recorded}.git"
-        return Repository(folder, place.source, environ).relation(recorded, own)
+        try:
+            return Repository(folder, place.source, environ).relation(recorded, own)
+        except RemoteError:
+            if inputs.allow_rollback:
+                return Relation.UNKNOWN
+            raise
 
     return publish.Target(
         repository=Repository(world.private / "target.git", place.target, environ),

@@ -40,6 +40,18 @@ def _refusal(pattern: str, error: type[RemoteError], sentence: str, hint: str = 
 
 _REFUSALS = (
     _refusal(
+        r"does not support --atomic",
+        RemoteError,
+        "the server can't move a branch and its notes together (atomic push)",
+        "Publish to a server that can: every current version of GitHub, GitLab, Gitea and git itself does.",
+    ),
+    _refusal(
+        r"mismatched algorithms|the receiving end does not support this repository's hash algorithm",
+        RemoteError,
+        "the repository has SHA-256 object ids, which can't be published to yet",
+        "Set `repository` to one with SHA-1 ids.",
+    ),
+    _refusal(
         r"exists; cannot create",  # what stands in the way are whole names: `a` can't be a branch beside `a/b`
         RemoteError,
         "another branch or tag of the repository is in the way of this name",

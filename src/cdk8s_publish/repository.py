@@ -39,6 +39,9 @@ _NEW = "refs/private/new"
 SOURCE_DEPTH = 50
 """How many commits of each side are fetched first to compare two source commits; nearly always enough."""
 
+_GONE = re.compile(r"not our ref|unadvertised object|want \w+ not valid|does not exist")
+"""What git, JGit and Azure Repos say of a commit that they don't have."""
+
 _SUBMODULE_MODE = "160000 "
 
 _PRIVATE_CONFIG = """\
@@ -211,7 +214,14 @@ class Repository:
             except RemoteError as error:
                 if "unshallow on a complete" in error.evidence:
                     break
-                return Relation.UNKNOWN
+                if _GONE.search(error.evidence):
+                    return Relation.UNKNOWN
+                raise RemoteError(
+                    f"it can't be told whether the published {recorded[:12]} is newer: {error}",
+                    evidence=error.evidence,
+                    hint="Check the whole history out (`fetch-depth: 0`, `GIT_DEPTH: 0`), or give a token that may "
+                    "read the source repository; `allow-rollback` publishes without knowing.",
+                ) from None
             known = relation(self._git, recorded, own)
             if known is not None:
                 return known

@@ -69,6 +69,22 @@ def test_freshness__holds_where_the_user_asks_for_an_old_protocol(checkout: Chec
     assert checkout.origin.tip("manifests") == newer
 
 
+def test_freshness__that_can_not_be_told_is_no_newer_commit(
+    checkout: Checkout, remote: Remote, cli: Cli, tmp_path: Path
+) -> None:
+    older = checkout.ci_checkout(tmp_path / "older")
+    checkout.render({"web.yaml": config_map("web", "new")})
+    target = ("--repository", str(remote.path))
+    cli.run(*RUN, *target, cwd=checkout.path).ok()
+    newer = remote.tip("manifests")
+    older.git("remote", "set-url", "origin", str(tmp_path / "closed.git"))
+    done = cli.run(*RUN, *target, cwd=older.path).exits(5)
+    assert "fetch-depth: 0" in done.text
+    assert remote.tip("manifests") == newer
+    cli.run(*RUN, *target, "--allow-rollback", cwd=older.path).ok()
+    assert remote.tip("manifests") != newer
+
+
 def test_freshness__rollback_is_published_when_asked_for(checkout: Checkout, cli: Cli, tmp_path: Path) -> None:
     old = checkout.ci_checkout(tmp_path / "old")
     checkout.render({"web.yaml": config_map("web", "2"), "db.yaml": config_map("db")}, "Newer")

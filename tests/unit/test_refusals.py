@@ -14,6 +14,7 @@ IN_THE_WAY = (
     "! 1:refs/heads/a [remote rejected] (failed to update ref)\n"
     "error: cannot lock ref 'refs/heads/a': 'refs/heads/a/b' exists; cannot create 'refs/heads/a'"
 )
+NOT_ATOMIC = "fatal: the receiving end does not support --atomic push\nsend-pack: unexpected disconnect"
 MOVED = "error: cannot lock ref 'refs/heads/a': is at {} but expected {}".format("1" * 40, "2" * 40)
 
 
@@ -26,6 +27,7 @@ MOVED = "error: cannot lock ref 'refs/heads/a': is at {} but expected {}".format
         (UNTRUSTED, RemoteError),
         (IN_THE_WAY, RemoteError),
         (MOVED, LeaseLostError),
+        (NOT_ATOMIC, RemoteError),
     ],
 )
 def test_explain__finds_the_cause_in_what_is_said_and_not_in_names(output: str, error: type[RemoteError]) -> None:
