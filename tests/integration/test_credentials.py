@@ -11,7 +11,7 @@ import pytest
 
 from support.git_http import TOKEN, GitHttpServer
 from support.github import GitHubJob
-from support.programs import program
+from support.programs import program, run
 from support.runner import ENTRYPOINT
 
 if TYPE_CHECKING:
@@ -36,9 +36,8 @@ def ran(*argv):
     return done.stdout + done.stderr
 take("env", lambda: repr(dict(os.environ)).encode())
 for process in glob.glob("/proc/[0-9]*"):
-    if os.path.exists(process + "/exe") or True:
-        for name in ("environ", "cmdline"):
-            take(process + name, lambda: pathlib.Path(process, name).read_bytes())
+    for name in ("environ", "cmdline"):
+        take(process + name, lambda: pathlib.Path(process, name).read_bytes())
 parent = os.getppid()
 for _ in range(4):
     take(f"mem {parent}", lambda: memory(parent))
@@ -87,20 +86,33 @@ def forms(token: str) -> list[bytes]:
 
 @pytest.mark.parametrize("moment", ["install", "app"])
 def test_token__is_out_of_the_reach_of_foreign_code(
-    job: GitHubJob, cli: Cli, tmp_path: Path, http_server: GitHttpServer, moment: str
+    job: GitHubJob, cli: Cli, checkout: Checkout, http_server: GitHttpServer, moment: str
 ) -> None:
-    loot = tmp_path / "loot"
-    steal = f"python3 thief.py {loot} {cli.tmp}"
-    copy = 'mkdir -p "$CDK8S_OUTDIR" && cp -R rendered/. "$CDK8S_OUTDIR"/'
-    inputs = {"install": steal, "app": copy} if moment == "install" else {"install": "none", "app": f"{steal}; {copy}"}
+    """What the thief takes goes out the way that is open to it: it is published."""
+    steal = f"python3 thief.py loot {cli.tmp}"
+    copy = 'mkdir -p "$CDK8S_OUTDIR" && cp -R rendered/. loot "$CDK8S_OUTDIR"/'
+    inputs = (
+        {"install": steal, "app": copy} if moment == "install" else {"install": "none", "app": f"{steal} && {copy}"}
+    )
     environ = job.environ(token=TOKEN, **inputs) | {"OTHER_NAME_OF_IT": TOKEN, "GIT_TRACE_CURL": "1"}
     done = cli.run(cwd=job.checkout.path, **environ).ok()
-    taken = loot.read_bytes()
+    taken = checkout.origin.files("manifests")["dist/loot"]
     assert len(taken) > 10_000, "the thief found nothing at all: it did not look"
     for form in forms(TOKEN):
         assert form not in taken, [part[:80] for part in taken.split(b"\n== ") if form in part]
         assert form not in done.text.encode()
     assert len(http_server.pushes()) == 1
+
+
+def test_thief__takes_a_token_that_is_in_its_reach(job: GitHubJob, tmp_path: Path, cli: Cli) -> None:
+    """Without our program in between it does find the token: in its parent, and in a file."""
+    (tmp_path / "left-behind").mkdir()
+    (tmp_path / "left-behind" / "file").write_text(f"password={TOKEN}-of-the-file")
+    script = f"env -u TOKEN python3 thief.py loot {tmp_path / 'left-behind'}; true"
+    run("sh", "-c", script, cwd=job.checkout.path, env=cli.environ(TOKEN=f"{TOKEN}-of-the-parent"))
+    taken = (job.checkout.path / "loot").read_bytes()
+    assert f"{TOKEN}-of-the-file".encode() in taken
+    assert f"{TOKEN}-of-the-parent".encode() in taken
 
 
 def test_token__is_in_no_argument_list_and_no_file(job: GitHubJob, cli: Cli, tmp_path: Path) -> None:
