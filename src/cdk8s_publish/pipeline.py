@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import pwd
+import tempfile
 from dataclasses import dataclass
+from functools import cache
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -253,11 +255,12 @@ def _find_apps(inputs: Inputs, root: Path, folders: tuple[str, ...]) -> tuple[ap
 def _target(inputs: Inputs, world: World, place: _Place, work: _Work) -> publish.Target:
     environ = frozen_config(_git_environ(world))
 
+    @cache  # the folders of several apps mostly have the same record
     def history(recorded: Sha, own: Sha) -> Relation:
         known = place.checkout.relation(recorded, own)
         if known is not None or not place.source.url:
             return known or Relation.UNKNOWN
-        folder = world.private / f"source-{recorded}.git"
+        folder = Path(tempfile.mkdtemp(prefix="source-", dir=world.private)) / "source.git"
         try:
             return Repository(folder, place.source, environ).relation(recorded, own)
         except RemoteError:

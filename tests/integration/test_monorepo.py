@@ -78,6 +78,14 @@ def test_monorepo__folders_of_another_environment_stay(monorepo: Checkout, cli: 
     assert folders(monorepo.origin) == staging | {f"clusters/prod/{name}" for name in ("shop", "blog", "mail")}
 
 
+def test_monorepo__shallow_checkout_compares_all_folders(monorepo: Checkout, cli: Cli, tmp_path: Path) -> None:
+    cli.run(*RUN, cwd=monorepo.ci_checkout(tmp_path / "first").path).ok()
+    add_app(monorepo, "shop", resources=2)
+    monorepo.commit("Grow shop")
+    cli.run(*RUN, cwd=monorepo.ci_checkout(tmp_path / "second").path).ok()
+    assert "clusters/prod/shop/1.yaml" in monorepo.origin.files("manifests")
+
+
 def test_monorepo__folders_of_others_stay(monorepo: Checkout, cli: Cli, tmp_path: Path) -> None:
     other = Checkout.create(tmp_path / "other", {})
     add_app(other, "news")
