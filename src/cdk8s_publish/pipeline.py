@@ -158,16 +158,19 @@ def _place(inputs: Inputs, world: World, base: Path) -> _Place:
     checkout = Checkout(_first_folder(base, inputs), _git_environ(world))
     origin, user, secret = urls.split_credential(checkout.remote_url())
     username = facts.username if inputs.token or not user else user
-    source = _remote(inputs, facts.remote_url or origin, username, inputs.token or Secret(secret))
-    url = _target_url(inputs, facts, source.url, checkout)
+    source_url = facts.remote_url or origin
+    url = _target_url(inputs, facts, source_url, checkout)
     if not url:
         raise InputError(
             "the checkout has no remote `origin`, so there is nothing to publish to",
             hint="Name the repository with the input `repository`, or add a remote: `git remote add origin <url>`.",
         )
-    is_same = urls.normal(url) == urls.normal(source.url)
+    is_same, token = urls.normal(url) == urls.normal(source_url), inputs.token or Secret(secret)
+    # A deploy key opens one repository: beside one for another repository, the token reads the history of this one.
+    has_own_access = inputs.token and not is_same
+    source = Remote(source_url, username, token) if has_own_access else _remote(inputs, source_url, username, token)
     target = source if is_same else _remote(inputs, url, username, inputs.token)
-    return _Place(checkout, _context(checkout, facts, world.product.name, source.url), target, source)
+    return _Place(checkout, _context(checkout, facts, world.product.name, source_url), target, source)
 
 
 def _remote(inputs: Inputs, url: str, username: str, token: Secret) -> Remote:
