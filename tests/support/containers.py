@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,11 +19,12 @@ from support.runner import Result
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
     from support.github import GitHubJob
 
-RUN_TIMEOUT_S = 300
+RUN_TIMEOUT_S = 600
+JAVA_TRUST = Path("/etc/ssl/certs/java/cacerts")
+"""Java has a trust store of its own: the machine's is mounted, as its other certificates are in the stand-ins."""
 RUNNER_UID = 1001
 """The user of GitHub's own runners; the workspace belongs to it, the container runs as root."""
 
@@ -103,7 +105,7 @@ class GitHubRunner:
     job: GitHubJob
 
     @classmethod
-    def create(cls, folder: Path, job: GitHubJob, *, read_only: bool = False) -> GitHubRunner:
+    def create(cls, folder: Path, job: GitHubJob, target: str = "default", *, read_only: bool = False) -> GitHubRunner:
         """Give everything of the job to the runner's user."""
         home, tmp = folder / "home", folder / "tmp"
         home.mkdir(parents=True)
@@ -114,8 +116,10 @@ class GitHubRunner:
             str(job.folder): "/github/file_commands",
             str(job.checkout.path): "/github/workspace",
         }
+        if target == "languages" and JAVA_TRUST.exists():
+            volumes[str(JAVA_TRUST)] = f"{JAVA_TRUST}:ro"
         options = ("--workdir=/github/workspace", *(("--read-only",) if read_only else ()))
-        container = Container(image(), tmp, f"test-{os.getpid()}-{folder.name}", options, volumes)
+        container = Container(image(target), tmp, f"test-{os.getpid()}-{folder.name}", options, volumes)
         return cls(container, home, job)
 
     def environ(self, event: str = "push", **inputs: str) -> dict[str, str]:
