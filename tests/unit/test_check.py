@@ -102,6 +102,7 @@ def test_check__helm_chart(rendering: Rendering) -> None:
         ("dist", "sub/.gitattributes", "error git-attributes sub/.gitattributes"),
         ("dist", "sub/.sourceignore", "warning source-ignore sub/.sourceignore"),
         ("dist", "hydrator.metadata", "error reserved-name hydrator.metadata"),
+        ("dist", "sub/hydrator.metadata", "error reserved-name sub/hydrator.metadata"),
         ("", ".github/workflows/a.txt", "error workflow-file .github/workflows/a.txt"),
         (".github", "workflows/a.txt", "error workflow-file workflows/a.txt"),
     ],
@@ -110,7 +111,7 @@ def test_check__names_that_change_what_the_folder_is(rendering: Rendering, path:
     assert found(rendering, {"a.yaml": resource("a"), name: b"x"}, path=path) == [expected]
 
 
-@pytest.mark.parametrize("name", ["sub/hydrator.metadata", ".github/workflows/a.txt", "gitattributes", ".gitignore"])
+@pytest.mark.parametrize("name", [".github/workflows/a.txt", "gitattributes", ".gitignore"])
 def test_check__names_that_do_not(rendering: Rendering, name: str) -> None:
     assert found(rendering, {"a.yaml": resource("a"), name: b"x"}) == []
 
