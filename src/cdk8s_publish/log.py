@@ -58,11 +58,17 @@ class Console:
     def __init__(self, stream: TextIO, dialect: Dialect, secrets: Iterable[Secret] = ()) -> None:
         self._stream = stream
         self._dialect = dialect
-        self._needles = sorted({form for secret in secrets for form in _forms(secret)}, key=len, reverse=True)
+        self._needles: list[str] = []
         self._lock = threading.RLock()
         self._is_terminal = stream.isatty()
         self._spinner = ""
         self.stages: list[Stage] = []
+        for secret in secrets:
+            self.hide(secret)
+
+    def hide(self, secret: Secret) -> None:
+        """Never print this secret."""
+        self._needles = sorted({*self._needles, *_forms(secret)}, key=len, reverse=True)
 
     def redact(self, text: str) -> str:
         """Replace every secret, also in base64, by asterisks."""

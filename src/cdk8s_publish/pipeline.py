@@ -82,7 +82,8 @@ def run(inputs: Inputs, world: World) -> Result:
     root = place.context.workspace
     folders = _folders(inputs, base, root)
     found = _find_apps(inputs, root, folders)
-    options = _synth_options(inputs, world, root)
+    world.console.hide(place.source.token)
+    options = _synth_options(inputs, world, root, (*inputs.secrets, place.source.token))
     target = _target(inputs, world, place, _Work(folders, found, hermetic.fingerprints(found, options)))
     with world.console.stage(f"Look at `{inputs.branch}`"):
         seen = publish.look(target)
@@ -117,7 +118,7 @@ def generate(inputs: Inputs, world: World) -> bytes:
     found = _find_apps(inputs, world.folder, _folders(inputs, world.folder, world.folder))
     policy = check.Policy(allow_empty=inputs.allow_empty, allow_secrets=True, allow_helm=inputs.allow_helm)
     documents = []
-    options = _synth_options(inputs, world, world.folder)
+    options = _synth_options(inputs, world, world.folder, inputs.secrets)
     for rendered in render(found, world.private, options, world.console, found):
         findings = check.check(delta(rendered, Folder(rendered.path)), policy, {}).findings
         errors = [finding for finding in findings if finding.level is Level.ERROR]
@@ -318,14 +319,13 @@ def _hidden(world: World, root: Path) -> tuple[Path, ...]:
     return tuple(folder for folder in world.product.hidden() if not any(path.is_relative_to(folder) for path in needed))
 
 
-def _synth_options(inputs: Inputs, world: World, root: Path) -> synth.SynthOptions:
-    secrets = [secret.reveal() for secret in inputs.secrets]
+def _synth_options(inputs: Inputs, world: World, root: Path, secrets: tuple[Secret, ...]) -> synth.SynthOptions:
     owner = _foreign_user(root)
     if owner:
         world.private.chmod(0o711)  # its way to its own folders; ours stay closed
     uid, gid = owner or (None, None)
     return synth.SynthOptions(
-        environ=commands.scrub(world.environ, secrets, world.product.denied),
+        environ=commands.scrub(world.environ, [secret.reveal() for secret in secrets], world.product.denied),
         workspace=root,
         timeout_s=inputs.timeout,
         cache=root / Path(inputs.cache_dir).expanduser() if inputs.cache_dir else None,

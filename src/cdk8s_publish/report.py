@@ -24,8 +24,9 @@ _SHORT = 12
 _PART_MINIMUM = 40  # with fewer bytes left there is no use in rendering the next part
 _T = TypeVar("_T")
 _LISTED = 20
-_SPECIAL = re.compile(r"[&<>|\\`*_{}\[\]#~@$^\"]|:(?=\S)|(?<=www)\.")
-"""What means something to Markdown, HTML or GitHub: emphasis, tables, tags, links, issues, formulas, `:emoji:`."""
+_SPECIAL = re.compile(r"[&<>|\\`*_{}\[\]#~@$^\"]|:(?=\S)|(?<=www)\.|^[-+=]|^\d(?=\d*[.)])")
+"""What means something to Markdown, HTML or GitHub: emphasis, tables, tags, links, issues, formulas, `:emoji:`; rules
+and lists at the beginning."""
 
 _KINDS = (ChangeKind.REMOVED, ChangeKind.MODIFIED, ChangeKind.ADDED)
 _SIGNS = {ChangeKind.REMOVED: "-", ChangeKind.MODIFIED: "~", ChangeKind.ADDED: "+"}

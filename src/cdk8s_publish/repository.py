@@ -17,7 +17,8 @@ from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from cdk8s_publish import fast_import, records
-from cdk8s_publish.errors import BranchError, RemoteError
+from cdk8s_publish.commands import is_foreign_code_running
+from cdk8s_publish.errors import BranchError, PublishError, RemoteError
 from cdk8s_publish.git_runner import GitRunner, relation
 from cdk8s_publish.model import METADATA_FILE, Folder, Relation, Remote, Sha, Tip
 from cdk8s_publish.refusals import TransientRemoteError, explain
@@ -89,6 +90,8 @@ class Repository:
         """Give the environment and settings that let git in; a key file exists only inside."""
         remote = self.remote
         environ, settings = dict[str, str](), list[tuple[str, str]]()
+        if (remote.token or remote.ssh_key) and is_foreign_code_running():
+            raise PublishError("a credential was about to be used while foreign code runs")
         if remote.token and remote.is_http:
             # An empty header first: what the user's own configuration adds would send a second Authorization.
             key = f"http.{remote.url}.extraHeader"

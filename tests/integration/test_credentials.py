@@ -138,3 +138,15 @@ def test_token__that_a_server_repeats_is_not_shown(job: GitHubJob, cli: Cli, che
     assert "go away" in log
     assert said not in log
     assert said not in job.summary()
+
+
+def test_credential__in_the_address_of_the_remote_is_hidden_like_a_token(
+    http_server: GitHttpServer, checkout: Checkout, cli: Cli
+) -> None:
+    url = http_server.url(checkout.origin.path).replace("://", f"://git:{TOKEN}@")
+    checkout.git("remote", "set-url", "origin", url)
+    app = 'env > seen; git config --list >> seen; cat seen; cp -R rendered/. "$CDK8S_OUTDIR"'
+    result = cli.run("run", "--install", "none", "--app", app, cwd=checkout.path, TWIN=f"x{TOKEN}x").ok()
+    assert TOKEN not in result.text
+    assert "TWIN=" not in result.text
+    assert checkout.origin.tip("manifests")
