@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import subprocess
 import tempfile
 from contextlib import contextmanager
@@ -11,8 +12,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_JANITOR = 'trap "" HUP INT TERM; read -r _; rm -rf -- "$1" 2>/dev/null || { chmod -R u+rwX -- "$1"; rm -rf -- "$1"; }'
-"""Waits for the end of its standard input, which comes when this process ends in whatever way, and cleans up.
+_JANITOR = """\
+trap "" HUP INT TERM
+read -r name || exit 0
+read -r _
+rm -rf -- "$1/$name" 2>/dev/null || { chmod -R u+rwX -- "$1/$name"; rm -rf -- "$1/$name"; }
+"""
+"""Reads the folder's name, waits for the end of its standard input, which comes when this process ends in whatever
+way, and cleans up.
 
 Installers leave folders behind that can't be written (Go's module cache), hence the second attempt.
 """
@@ -21,10 +28,16 @@ Installers leave folders behind that can't be written (Go's module cache), hence
 @contextmanager
 def private_folder(parent: str | None = None) -> Iterator[Path]:
     """Create a folder with mode 0700 below `parent` (default: the system's temporary folder), for this run only."""
-    folder = Path(tempfile.mkdtemp(prefix="cdk8s-publish-", dir=parent)).resolve()
+    base = Path(parent or tempfile.gettempdir()).resolve()
+    folder = base / f"cdk8s-publish-{secrets.token_hex(8)}"
     # In our own session: what is in another one counts as foreign code's stray and would be ended.
-    janitor = subprocess.Popen(["sh", "-c", _JANITOR, "sh", str(folder)], stdin=subprocess.PIPE, env={}, cwd="/")
+    janitor = subprocess.Popen(["sh", "-c", _JANITOR, "sh", str(base)], stdin=subprocess.PIPE, env={}, cwd="/")
     try:
+        assert janitor.stdin is not None  # noqa: S101 - for the type checker: it was asked for
+        # Told before the folder is there: at no moment would it stay because we are killed.
+        janitor.stdin.write(f"{folder.name}\n".encode())
+        janitor.stdin.flush()
+        folder.mkdir(mode=0o700)
         yield folder
     finally:
         janitor.communicate()
