@@ -140,8 +140,6 @@ class _Run:
         from cdk8s_publish import diff, report  # noqa: PLC0415
 
         patch = diff.patch(result.publication.changes)
-        if self._inputs.diff_file:
-            write_file(Path(self._inputs.diff_file).absolute(), patch)
         if patch:
             self._screen.quote("Diff", _shortened(patch.splitlines()))
         for finding in result.findings:
@@ -151,6 +149,8 @@ class _Run:
         stages, url = self._screen.stages, result.target_url
         times = " · ".join(f"{stage.title} {stage.seconds:.1f} s" for stage in stages)
         self._screen.line(f"Time: {sum(stage.seconds for stage in stages):.1f} s ({times})")
+        if self._inputs.diff_file:
+            write_file(Path(self._inputs.diff_file).absolute(), patch)
         summary = report.summary(result.publication, result.context, result.findings, stages, target_url=url)
         self._product.write_summary(self._screen.redact(summary))
         self._product.write_outputs(report.outputs(result.publication, result.context, self._inputs.diff_file))

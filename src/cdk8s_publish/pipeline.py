@@ -159,7 +159,9 @@ def _place(inputs: Inputs, world: World, base: Path) -> _Place:
     checkout = Checkout(_first_folder(base, inputs), _git_environ(world))
     origin, user, secret = urls.split_credential(checkout.remote_url())
     username = facts.username if inputs.token or not user else user
-    source_url = facts.remote_url or origin
+    # A workflow may have checked out another repository than its own.
+    has_other = urls.is_other_repository(origin, facts.remote_url)
+    source_url = origin if has_other or not facts.remote_url else facts.remote_url
     url = _target_url(inputs, facts, source_url, checkout)
     if not url:
         raise InputError(
@@ -203,9 +205,10 @@ def _warn(place: _Place) -> None:
         if place.checkout.is_modified():
             _log.warning("the checkout has changes that are not committed; they are rendered too")
     elif place.checkout.carries_credential():
+        remedy = "; set `persist-credentials: false` on actions/checkout, it is not needed here"
         _log.warning(
-            "the checkout's .git/config holds a credential that every step can read; "
-            "set `persist-credentials: false` on actions/checkout, it is not needed here"
+            "the checkout's .git/config holds a credential that every step can read%s",
+            remedy if place.context.product == "github" else "",
         )
 
 

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cdk8s_publish.errors import MachineError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -29,6 +31,8 @@ Installers leave folders behind that can't be written (Go's module cache), hence
 def private_folder(parent: str | None = None) -> Iterator[Path]:
     """Create a folder with mode 0700 below `parent` (default: the system's temporary folder), for this run only."""
     base = Path(parent or tempfile.gettempdir()).resolve()
+    if parent is None and base == Path.cwd():  # Python's last resort; it would be in the user's checkout
+        raise MachineError("no folder for temporary files can be written", hint="Let TMPDIR name one that can.")
     folder = base / f"cdk8s-publish-{secrets.token_hex(8)}"
     # In our own session: what is in another one counts as foreign code's stray and would be ended.
     janitor = subprocess.Popen(["sh", "-c", _JANITOR, "sh", str(base)], stdin=subprocess.PIPE, env={}, cwd="/")

@@ -43,7 +43,22 @@ def over_ssh(url: str) -> str:
 
 
 def normal(url: str) -> str:
-    """Return a form in which equal addresses are equal texts: no `.git`, no final slash, host in lower case."""
-    scheme, separator, rest = url.rstrip("/").removesuffix(".git").partition("://")
-    host, slash, path = rest.partition("/")
-    return f"{scheme.lower()}{separator}{host.lower()}{slash}{path}"
+    """Return a form in which equal repositories are equal texts, over whatever protocol they are reached.
+
+    Without scheme, user, `.git` and final slash; the host in lower case, with its port only over http(s).
+    """
+    text = url.rstrip("/").removesuffix(".git")
+    if match := re.fullmatch(r"https?://(?:[^/@]*@)?([^/]+)/(.*)", text):
+        return f"{match[1].lower()}/{match[2]}"
+    if match := re.fullmatch(r"ssh://(?:[^/@]*@)?([^/:]+)(?::\d+)?/(.*)", text) or re.fullmatch(
+        r"[^/:@]+@([^/:]+):/?(.*)", text
+    ):
+        return f"{match[1].lower()}/{match[2]}"
+    return text.removeprefix("file://")
+
+
+def is_other_repository(url: str, other: str) -> bool:
+    """Whether both are on the same server and are not the same repository."""
+    host, _, name = normal(url).partition("/")
+    other_host, _, other_name = normal(other).partition("/")
+    return bool(host) and host == other_host and name != other_name

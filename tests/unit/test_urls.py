@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import pytest
+
+from cdk8s_publish.urls import absolute, is_other_repository, is_short, normal, over_ssh, sibling, split_credential
+
+SAME = (
+    "https://git.example/team/shop",
+    "https://git.example/team/shop.git",
+    "https://GIT.example/team/shop/",
+    "https://ada:secret@git.example/team/shop.git",
+    "ssh://git@git.example/team/shop.git",
+    "ssh://git@git.example:2222/team/shop",
+    "git@git.example:team/shop.git",
+)
+
+
+@pytest.mark.parametrize("url", SAME)
+def test_normal__one_repository_is_one_text(url: str) -> None:
+    assert normal(url) == "git.example/team/shop"
+    assert not is_other_repository(url, SAME[0])
+    assert is_other_repository(url, "https://git.example/team/other")
+    assert not is_other_repository(url, "https://elsewhere.example/team/other")
+
+
+@pytest.mark.parametrize("url", ["https://git.example:8443/team/shop", "/srv/git/shop.git", "https://git.example/team"])
+def test_normal__other_repositories_are_other_texts(url: str) -> None:
+    assert normal(url) != "git.example/team/shop"
+
+
+def test_split_credential__leaves_a_clean_url() -> None:
+    assert split_credential("https://ada:p%40ss@git.example/x") == ("https://git.example/x", "ada", "p@ss")
+    assert split_credential("https://git.example/x@y") == ("https://git.example/x@y", "", "")
+    assert split_credential("git@git.example:x") == ("git@git.example:x", "", "")
+
+
+@pytest.mark.parametrize(
+    ("url", "resolved"),
+    [
+        ("../shop.git", "/home/ada/shop.git"),
+        ("/srv/shop.git", "/srv/shop.git"),
+        ("git@git.example:shop", "git@git.example:shop"),
+        ("https://git.example/shop", "https://git.example/shop"),
+    ],
+)
+def test_absolute__only_a_relative_path_changes(url: str, resolved: str) -> None:
+    assert absolute(url, "/home/ada/checkout") == resolved
+
+
+@pytest.mark.parametrize(
+    ("url", "found"),
+    [
+        ("https://git.example/team/shop", "https://git.example/a/b.git"),
+        ("ssh://git@git.example:22/team/shop", "ssh://git@git.example:22/a/b.git"),
+        ("git@git.example:team/shop.git", "git@git.example:a/b.git"),
+        ("/srv/git/shop.git", ""),
+    ],
+)
+def test_sibling__stays_on_the_server(url: str, found: str) -> None:
+    assert sibling(url, "a/b") == found
+
+
+@pytest.mark.parametrize(("text", "expected"), [("a/b", True), ("a/b/c", True), ("./a/b", False), ("a", False)])
+def test_is_short__owner_and_name(text: str, expected: bool) -> None:
+    assert is_short(text) is expected
+
+
+def test_over_ssh__keeps_what_is_no_web_address() -> None:
+    assert over_ssh("https://git.example:8443/a/b.git") == "ssh://git@git.example/a/b.git"
+    assert over_ssh("git@git.example:a/b.git") == "git@git.example:a/b.git"
