@@ -12,7 +12,7 @@ from pathlib import Path
 from subprocess import PIPE, TimeoutExpired
 from typing import IO, TYPE_CHECKING, cast
 
-from cdk8s_publish.errors import MachineError
+from cdk8s_publish.errors import MachineError, PublishError
 from cdk8s_publish.model import Relation
 from cdk8s_publish.refusals import explain
 
@@ -109,7 +109,10 @@ def _gitpython() -> type[Git]:
     """Load GitPython when git is needed first: a tenth of a second that `generate` does not pay."""
     try:
         from git.cmd import Git  # noqa: PLC0415
-    except ImportError as error:  # GitPython asks git for its version as soon as it is imported
+    except ImportError as error:
+        # GitPython asks git for its version as soon as it is imported, and takes every exception for git's absence.
+        if isinstance(error.__cause__, PublishError):
+            raise error.__cause__ from None
         hint = "Install git and put it on the PATH."
         raise MachineError("git can't be run", evidence=str(error), hint=hint) from None
     return Git
