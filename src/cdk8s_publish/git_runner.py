@@ -109,6 +109,8 @@ def _gitpython() -> type[Git]:
     """Load GitPython when git is needed first: a tenth of a second that `generate` does not pay."""
     try:
         from git.cmd import Git  # noqa: PLC0415
+    except ModuleNotFoundError:
+        raise
     except ImportError as error:
         # GitPython asks git for its version as soon as it is imported, and takes every exception for git's absence.
         if isinstance(error.__cause__, PublishError):
