@@ -57,3 +57,19 @@ def test_history__keep_works_where_the_server_refuses_to_rewrite(checkout: Check
     checkout.render({"web.yaml": config_map("web", "9")})
     done = cli.run("--install", "none", "--history", "replace", cwd=checkout.path).exits(5)
     assert "history: keep" in done.text
+
+
+def test_tag__marks_what_was_published_and_is_never_moved(checkout: Checkout, cli: Cli) -> None:
+    run = ("run", "--install", "none", "--tag", "manifests-{short-sha}")
+    cli.run(*run, cwd=checkout.path).ok()
+    name = f"refs/tags/manifests-{checkout.sha[:12]}"
+    assert checkout.origin.refs()[name] == checkout.origin.tip("manifests")
+    cli.run(*run, cwd=checkout.path).ok()
+    checkout.render({"web.yaml": config_map("web", "2")})
+    before = checkout.origin.refs()
+    fixed = ("run", "--install", "none", "--tag", name.removeprefix("refs/tags/"))
+    assert "marks another commit already" in cli.run(*fixed, cwd=checkout.path).exits(5).text
+    assert checkout.origin.refs() == before
+    cli.run(*run, cwd=checkout.path).ok()
+    assert checkout.origin.refs()[name] == before[name]
+    assert checkout.origin.refs()[f"refs/tags/manifests-{checkout.sha[:12]}"] == checkout.origin.tip("manifests")
