@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from support import readme
 from support.checkouts import Checkout, config_map
 from support.git_http import TOKEN, GitHttpServer
 from support.github import GitHubJob
@@ -182,3 +183,10 @@ def test_action__publishes_to_another_repository_of_the_server(
     run(cli, job, repository="team/deploy")
     assert target.files("manifests")["dist/web.yaml"] == config_map("web")
     assert checkout.origin.tip("manifests") is None
+
+
+def test_readme__workflow_publishes_where_it_says(job: GitHubJob, cli: Cli, checkout: Checkout) -> None:
+    inputs = readme.workflow_inputs()
+    environ = job.environ(**{"token": TOKEN, "install": "none", **inputs})
+    cli.run(cwd=job.checkout.path, **environ).ok()
+    assert f"{inputs['path']}/web.yaml" in checkout.origin.files(inputs["branch"])

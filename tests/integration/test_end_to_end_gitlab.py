@@ -6,7 +6,9 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 
+from support import readme
 from support.checkouts import Checkout, config_map
 from support.git_http import TOKEN, GitHttpServer
 from support.programs import ROOT, RUN_TIMEOUT_S, program, require
@@ -138,3 +140,12 @@ def test_template__failing_app_fails_the_job_and_the_branch_stays(
     assert "deep trouble" in log
     assert "later sees" not in log
     assert project.origin.tip("manifests") is None
+
+
+def test_readme__pipeline_publishes_where_it_says(project: Checkout, cli: Cli, http_server: GitHttpServer) -> None:
+    inputs = readme.template_inputs()
+    include = {"local": TEMPLATE, "inputs": {**inputs, "install": "none"}}
+    project.write(".gitlab-ci.yml", yaml.safe_dump({"include": [include]}).encode())
+    project.commit("Paste the readme")
+    run(cli, project, http_server)
+    assert f"{inputs['path']}/web.yaml" in project.origin.files(inputs["branch"])

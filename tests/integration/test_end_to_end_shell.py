@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from support import readme
 from support.checkouts import Checkout, config_map
 from support.remotes import Remote, git
 from support.runner import Cli
@@ -221,3 +222,13 @@ def test_run__reads_more_of_the_tip_than_a_pipe_holds(checkout: Checkout, cli: C
     checkout.render({"one.yaml": config_map("one")}, "Shrink")
     cli.run(*RUN, "--allow-removals", cwd=checkout.path).ok()
     assert published(checkout.origin) == {"one.yaml": config_map("one")}
+
+
+def test_readme__commands_do_what_they_are_shown_for(checkout: Checkout, cli: Cli) -> None:
+    shown = readme.commands()
+    assert {command[0] for command in shown} == {"run", "flux"}
+    for command in shown:
+        done = cli.run(*command, cwd=checkout.path).ok()
+        if command[0] == "flux":
+            assert "kind: Kustomization" in done.stdout
+    assert set(published(checkout.origin)) == {"web.yaml", "db.yaml"}
