@@ -91,12 +91,11 @@ def reference_exit_codes() -> Iterator[str]:
     """Yield the table of exit codes, from the classes of the errors."""
     yield from ("| code | meaning |", "|---|---|", "| 0 | Done: published, unchanged, skipped, or a diff was shown. |")
     classes = [cls for _, cls in inspect.getmembers(errors, inspect.isclass) if issubclass(cls, errors.PublishError)]
-    told: set[int] = set()
     # A class that only narrows its parent's kind of failure shares the parent's code.
-    for cls in sorted(classes, key=lambda cls: (cls.exit_code, len(cls.__mro__))):
-        if cls.exit_code not in told:
-            told.add(cls.exit_code)
-            yield f"| {cls.exit_code} | {' '.join(str(inspect.getdoc(cls)).split(chr(10) * 2)[0].split())} |"
+    own = [cls for cls in classes if "exit_code" in vars(cls)]
+    for code in sorted({cls.exit_code for cls in own}):
+        told = (inspect.getdoc(cls) for cls in own if cls.exit_code == code)
+        yield f"| {code} | {' '.join(' '.join(str(text).split(chr(10) * 2)[0].split()) for text in told)} |"
 
 
 def reference_managers() -> Iterator[str]:

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 
 class PublishError(Exception):
-    """Base of everything we raise on purpose; on its own it means a defect of this program."""
+    """A defect of this program.
+
+    Also the base of everything that is raised on purpose; each subclass has a code for its kind of failure.
+    """
 
     exit_code = 1
 
@@ -56,7 +59,7 @@ class BranchError(RemoteError):
 
 
 class LeaseLostError(RemoteError):
-    """The target branch moved between look and push; recoverable by planning again."""
+    """The target branch moved between look and push, again and again; a first time is planned anew."""
 
     exit_code = 6
 
