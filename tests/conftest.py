@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 # An example takes as long as it takes on a machine that others use too.
 settings.register_profile("shared machine", deadline=None)
 settings.load_profile("shared machine")
+
+# Whoever starts the tests in the background hands down that SIGINT is ignored; tests that send it want it to count.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

@@ -110,8 +110,7 @@ class _Run:
 
     def command(self, name: str, stdout: TextIO) -> int:
         self._screen.line(f"cdk8s-publish {__version__}")
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, _interrupt)
+        catch_signals()
         with logging_to(self._screen, is_verbose=self._is_verbose), private_folder() as private:
             from cdk8s_publish import pipeline  # noqa: PLC0415  # git, YAML and the rest: after the first line
 
@@ -162,6 +161,27 @@ class _Run:
 def _shortened(lines: list[str]) -> list[str]:
     left_out = len(lines) - LOGGED_DIFF_LINES
     return [*lines[:LOGGED_DIFF_LINES], *([f"… and {left_out} more lines"] if left_out > 0 else [])]
+
+
+def catch_signals() -> None:
+    """Let SIGTERM, SIGINT and SIGHUP raise InterruptedRunError in the main thread."""
+    sys.unraisablehook = _raise_again
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+
+
+def _raise_again(dropped: sys.UnraisableHookArgs) -> None:
+    """Raise anew what a signal raised inside a callback of the interpreter, where every exception is dropped."""
+    error = dropped.exc_value
+    if not isinstance(error, InterruptedRunError):
+        sys.__unraisablehook__(dropped)
+        return
+
+    def again(*_: object) -> NoReturn:
+        raise error
+
+    signal.signal(signal.SIGALRM, again)
+    signal.setitimer(signal.ITIMER_REAL, 0.01)
 
 
 def _interrupt(number: int, _frame: object) -> NoReturn:

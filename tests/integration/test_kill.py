@@ -61,15 +61,14 @@ def ended(process: subprocess.Popen[str], delay: float, number: signal.Signals, 
 @pytest.mark.slow
 def test_kill__at_any_moment_leaves_the_branch_old_or_new(checkout: Checkout, cli: Cli) -> None:
     """The whole group is killed every fourth time: then nothing of ours lives to clean up, as on a lost machine."""
-    start = time.monotonic()
-    cli.run("--install", "none", "--app", app(0), cwd=checkout.path).ok()
-    duration, chance = time.monotonic() - start, random.Random(20261122)  # noqa: S311 - a test that can be repeated
+    # The slowest of a few: on a busy machine one run alone says little, and the last moments must be reached too.
+    duration, chance = max(lasted(cli, checkout) for _ in range(5)), random.Random(20261122)  # noqa: S311 - a test that can be repeated
     guard, held = Untouched(checkout.path, cli.home), 0
     outcomes = {"old": 0, "new": 0}
     for number in range(1, KILLS + 1):
         process = cli.start("--install", "none", "--app", app(number), cwd=checkout.path)
         is_group = number % 4 == 0
-        ended(process, chance.uniform(0, 1.1 * duration), signal.SIGKILL, is_group=is_group)
+        ended(process, chance.uniform(0, 1.2 * duration), signal.SIGKILL, is_group=is_group)
         web = checkout.origin.files("manifests")["dist/web.yaml"]
         assert web in {config_map("web", str(held)), config_map("web", str(number))}
         outcomes["new" if web == config_map("web", str(number)) else "old"] += 1
@@ -81,6 +80,13 @@ def test_kill__at_any_moment_leaves_the_branch_old_or_new(checkout: Checkout, cl
     checkout.origin.fsck()
     assert min(outcomes.values()) > KILLS / 20, f"the kills were not spread over the run: {outcomes}"
     cli.run("--install", "none", "--app", app(KILLS + 1), cwd=checkout.path).ok()
+
+
+def lasted(cli: Cli, checkout: Checkout) -> float:
+    """Publish the first state and return how long that took."""
+    start = time.monotonic()
+    cli.run("--install", "none", "--app", app(0), cwd=checkout.path).ok()
+    return time.monotonic() - start
 
 
 def discard(cli: Cli) -> None:

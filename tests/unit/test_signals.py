@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+CALLBACK = """
+import signal, time, weakref
+from cdk8s_publish.cli import catch_signals
+from cdk8s_publish.errors import InterruptedRunError
+
+class Value: ...
+
+catch_signals()
+value = Value()
+reference = weakref.ref(value, lambda _: signal.raise_signal(signal.SIGTERM))
+try:
+    del value
+    time.sleep(10)
+except InterruptedRunError as error:
+    print(error)
+"""
+
+
+def test_signal__inside_a_callback_of_the_interpreter_is_not_lost() -> None:
+    done = subprocess.run([sys.executable, "-c", CALLBACK], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "interrupted by SIGTERM; the run is given up\n", "")
