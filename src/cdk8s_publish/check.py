@@ -140,7 +140,7 @@ def _misplaced(file: RenderedFile) -> Iterator[Finding]:
 
 def _identity(resource: ResourceId) -> ResourceId:
     """Return what kustomize compares: no namespace is the namespace `default` (`ResId.EffectiveNamespace`)."""
-    return resource if resource.namespace else replace(resource, namespace="default")
+    return resource if resource.namespace else resource._replace(namespace="default")
 
 
 def _places(

@@ -114,20 +114,24 @@ class _Run:
         with logging_to(self._screen, is_verbose=self._is_verbose), private_folder() as private:
             from cdk8s_publish import pipeline  # noqa: PLC0415  # git, YAML and the rest: after the first line
 
-            world = pipeline.World(self._environ, Path.cwd(), private, self._product, self._screen)
+            world = pipeline.World(self._environ, Path.cwd(), private.path, self._product, self._screen)
             if name == "generate":
                 manifests = pipeline.generate(self._inputs, world)
+                private.release()
                 stdout.buffer.write(manifests)
                 stdout.flush()
-                return 0
-            return self._run(world)
+            else:
+                result = self._run(world)
+                private.release()
+                self._finish(result)
+        return 0
 
-    def _run(self, world: World) -> int:
+    def _run(self, world: World) -> Result:
         from cdk8s_publish import pipeline, report  # noqa: PLC0415
         from cdk8s_publish.refusals import CredentialError  # noqa: PLC0415
 
         try:
-            result = pipeline.run(self._inputs, world)
+            return pipeline.run(self._inputs, world)
         except PublishError as error:
             if isinstance(error, CredentialError):
                 error.hint = self._product.credential_hint
@@ -135,15 +139,13 @@ class _Run:
             self._product.write_summary(self._screen.redact(report.failure(error, findings)))
             self._product.write_outputs({"outcome": "failed"})
             raise
-        self._finish(result)
-        return 0
 
     def _finish(self, result: Result) -> None:
         from cdk8s_publish import diff, report  # noqa: PLC0415
 
         patch = diff.patch(result.publication.changes)
         if patch:
-            self._screen.quote("Diff", _shortened(patch.splitlines()))
+            self._screen.quote("Diff", _shortened(patch))
         for finding in result.findings:
             if finding.level is Level.WARNING:
                 self._screen.annotate(finding.level, str(finding))
@@ -158,9 +160,10 @@ class _Run:
         self._product.write_outputs(report.outputs(result.publication, result.context, self._inputs.diff_file))
 
 
-def _shortened(lines: list[str]) -> list[str]:
-    left_out = len(lines) - LOGGED_DIFF_LINES
-    return [*lines[:LOGGED_DIFF_LINES], *([f"… and {left_out} more lines"] if left_out > 0 else [])]
+def _shortened(patch: str) -> list[str]:
+    *lines, rest = patch.removesuffix("\n").split("\n", LOGGED_DIFF_LINES)
+    is_longer = len(lines) == LOGGED_DIFF_LINES
+    return [*lines, f"… and {rest.count(chr(10)) + 1} more lines" if is_longer else rest]
 
 
 def catch_signals() -> None:

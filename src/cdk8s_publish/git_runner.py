@@ -48,12 +48,17 @@ _HYGIENE = (
 """Settings of the user that must not reach what is published, and waste that a repository of one run can do without."""
 
 
+_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(16 << 20), "MALLOC_MMAP_THRESHOLD_": str(4 << 20)}
+"""Keep glibc from handing every buffer of zlib back to the kernel at once (mallopt(3)): storing 20,000 files took git
+twice the time. Other C libraries ignore it."""
+
+
 class GitRunner:
     """Runs git in one folder. GitPython adds the process's own environment below `environ`."""
 
     def __init__(self, folder: Path, environ: Mapping[str, str], settings: Iterable[tuple[str, str]]) -> None:
         self._git = _gitpython()(folder)
-        self._environ = {**environ, "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
+        self._environ = {**environ, **_MEMORY, "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
         self._settings = tuple(settings)
 
     def run(

@@ -247,15 +247,15 @@ def _refuse_unreadable(root: Node) -> None:
             raise _FlawError("invalid-yaml", f"aliases expand to more than {MAX_NODES:,} values")
         if isinstance(node, MappingNode):
             _refuse_keys(node)
-            stack.extend(value for _, value in node.value if not isinstance(value, ScalarNode))
+            stack += [value for _, value in node.value if not isinstance(value, ScalarNode)]
         elif isinstance(node, SequenceNode):
-            stack.extend(item for item in node.value if not isinstance(item, ScalarNode))
+            stack += [item for item in node.value if not isinstance(item, ScalarNode)]
 
 
 def _refuse_keys(node: MappingNode) -> None:
     seen = set()
     for key, _ in node.value:
-        if not _text(key) and (not isinstance(key, ScalarNode) or not key.style):
+        if not isinstance(key, ScalarNode) or (not key.style and (not key.value or _is_typed(key.value))):
             raise _FlawError("invalid-yaml", "a key that is not text; put it in quotes", key.start_mark.line)
         if key.value in seen:
             message = f"the key {key.value[:80]!r} is already defined in this mapping"

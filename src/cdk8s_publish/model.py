@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, NewType
+from typing import TYPE_CHECKING, NamedTuple, NewType
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -152,9 +152,11 @@ class CIContext:
         return repository_url.removesuffix(".git") + infix + sha
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class ResourceId:
-    """What makes a Kubernetes object itself: API group (no version: it is the same object), kind, namespace, name."""
+class ResourceId(NamedTuple):
+    """What makes a Kubernetes object itself: API group (no version: it is the same object), kind, namespace, name.
+
+    A tuple, because it is compared and looked up more often than anything else here.
+    """
 
     group: str
     kind: str

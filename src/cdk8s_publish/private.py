@@ -6,6 +6,7 @@ import secrets
 import subprocess
 import tempfile
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,9 +28,25 @@ Installers leave folders behind that can't be written (Go's module cache), hence
 """
 
 
+@dataclass(frozen=True, slots=True)
+class PrivateFolder:
+    """A folder of this run's own, and the process that removes it."""
+
+    path: Path
+    _janitor: subprocess.Popen[bytes]
+
+    def release(self) -> None:
+        """Let the removal begin, beside what is left to do: nothing in the folder is needed any more."""
+        if self._janitor.stdin:
+            self._janitor.stdin.close()
+
+
 @contextmanager
-def private_folder(parent: str | None = None) -> Iterator[Path]:
-    """Create a folder with mode 0700 below `parent` (default: the system's temporary folder), for this run only."""
+def private_folder(parent: str | None = None) -> Iterator[PrivateFolder]:
+    """Create a folder with mode 0700 below `parent` (default: the system's temporary folder), for this run only.
+
+    It is gone when the context ends.
+    """
     base = Path(parent or tempfile.gettempdir()).resolve()
     if parent is None and base == Path.cwd():  # Python's last resort; it would be in the user's checkout
         raise MachineError("no folder for temporary files can be written", hint="Let TMPDIR name one that can.")
@@ -42,6 +59,6 @@ def private_folder(parent: str | None = None) -> Iterator[Path]:
         janitor.stdin.write(f"{folder.name}\n".encode())
         janitor.stdin.flush()
         folder.mkdir(mode=0o700)
-        yield folder
+        yield PrivateFolder(folder, janitor)
     finally:
         janitor.communicate()

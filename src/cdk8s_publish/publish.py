@@ -207,17 +207,15 @@ def _matches(directory: str, pattern: str) -> bool:
 def _review(target: Target, seen: Look, rendered: tuple[RenderedManifests, ...]) -> Review:
     held = {folder.path: folder for folder in seen.folders}
     deltas = [delta(item, held[item.path]) for item in rendered]
-    stored = (
-        () if seen.plan.action is Action.DIFF else [(one.folder, one.rendered.files) for one in deltas if one.moved]
-    )
-    with target.repository.storing(stored):
-        old = target.repository.blobs(sha for one in deltas for sha in one.wanted)
-        checked = [check.check(one, _policy(target, seen, one.folder.path), old) for one in deltas]
-        findings = [finding for result in checked for finding in result.findings]
-        _refuse(findings)
-        changes = tuple(diff.compare(one, result, old) for one, result in zip(deltas, checked, strict=True))
-        findings += _guard_removals(target, seen, changes)
-        _refuse(findings)
+    old = target.repository.blobs(sha for one in deltas for sha in one.wanted)
+    checked = [check.check(one, _policy(target, seen, one.folder.path), old) for one in deltas]
+    findings = [finding for result in checked for finding in result.findings]
+    _refuse(findings)
+    changes = tuple(diff.compare(one, result, old) for one, result in zip(deltas, checked, strict=True))
+    findings += _guard_removals(target, seen, changes)
+    _refuse(findings)
+    if seen.plan.action is not Action.DIFF:
+        target.repository.store([(one.folder, one.rendered.files) for one in deltas if one.moved])
     return Review(seen.folders, changes, tuple(findings))
 
 

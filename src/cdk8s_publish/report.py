@@ -22,6 +22,7 @@ SUMMARY_LIMIT = 1_000_000
 
 _SHORT = 12
 _PART_MINIMUM = 40  # with fewer bytes left there is no use in rendering the next part
+_MISSES_MAXIMUM = 20  # nor after so many parts in a row that were too long: thousands may follow
 _T = TypeVar("_T")
 _LISTED = 20
 _SPECIAL = re.compile(r"[&<>|\\`*_{}\[\]#~@$^\"]|:(?=\S)|(?<=www)\.|^[-+=]|^\d(?=\d*[.)])")
@@ -237,14 +238,18 @@ def _stage_table(stages: Sequence[Timed]) -> str:
 
 def _fit(values: Sequence[_T], render: Callable[[_T], str], room: int, what: str) -> str:
     """Render as many values as there is room for, in bytes, and say how many are left out."""
-    taken = []
+    taken: list[str] = []
+    misses = 0
     for value in values:
-        if room < _PART_MINIMUM:
+        if room < _PART_MINIMUM or misses == _MISSES_MAXIMUM:
             break
         part = render(value)
         if _size(part) <= room:
             room -= _size(part)
             taken.append(part)
+            misses = 0
+        else:
+            misses += 1
     missing = len(values) - len(taken)
     note = f"\n\n_{_count(missing, f'more {what}')} left out for want of space._" if missing else ""
     return "\n".join(taken) + note

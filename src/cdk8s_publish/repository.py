@@ -10,7 +10,6 @@ import os
 import re
 import shlex
 from base64 import b64encode
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import accumulate
@@ -230,19 +229,10 @@ class Repository:
                 return known
         return Relation.DIVERGED
 
-    @contextmanager
-    def storing(self, folders: Sequence[tuple[Folder, Sequence[RenderedFile]]]) -> Iterator[None]:
-        """Store the bytes that the tip does not hold at the same path, beside what is done inside.
-
-        git compresses in a process of its own, and half of the time of a first publish is checks: both cores work.
-        """
-        if not folders:
-            yield
-            return
-        with ThreadPoolExecutor(1) as executor:
-            stored = executor.submit(self._git.out, "fast-import", "--quiet", stdin=fast_import.blobs(folders))
-            yield
-            stored.result()
+    def store(self, folders: Sequence[tuple[Folder, Sequence[RenderedFile]]]) -> None:
+        """Store the bytes that the tip does not hold at the same path."""
+        if folders:
+            self._git.out("fast-import", "--quiet", stdin=fast_import.blobs(folders))
 
     def write(self, tip: Tip, writes: Sequence[FolderWrite]) -> Sha:
         """Splice folders into the tip's tree and return the new tree; the bytes have been stored before."""

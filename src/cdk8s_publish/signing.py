@@ -64,10 +64,10 @@ def sign(content: bytes, signer: SigningKey, environ: Mapping[str, str]) -> str:
 
     """
     # A socket's path may be 108 bytes long, and gpg's agent puts one into this folder: keep it short.
-    with private_folder("/tmp" if os.access("/tmp", os.W_OK) else None) as folder:  # noqa: S108
+    with private_folder("/tmp" if os.access("/tmp", os.W_OK) else None) as private:  # noqa: S108
         if _OPENPGP_MARK in signer.key.reveal():
-            return _sign_openpgp(content, signer, folder, environ)
-        return _sign_ssh(content, signer, folder, environ)
+            return _sign_openpgp(content, signer, private.path, environ)
+        return _sign_ssh(content, signer, private.path, environ)
 
 
 def _sign_openpgp(content: bytes, signer: SigningKey, folder: Path, environ: Mapping[str, str]) -> str:
