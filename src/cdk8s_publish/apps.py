@@ -82,8 +82,12 @@ MANAGERS: Mapping[str, tuple[Manager, ...]] = {
             is_locked=False,
         ),
     ),
-    # The app command of these (`go run .`, `mvn … exec:java`) fetches what it needs, pinned by the files themselves.
-    "go": (Manager("Go modules", ("go.mod",), ""),),
+    "go": (
+        # What is vendored need not be downloaded; whether it agrees with go.mod is found out without a network.
+        Manager("Go modules", ("go.mod", "vendor/modules.txt"), "go list -mod=vendor -m"),
+        Manager("Go modules", ("go.mod",), "go mod download"),
+    ),
+    # The app command of these (`mvn … exec:java`) fetches what it needs, pinned by the files themselves.
     "java": (
         Manager("Maven", ("pom.xml",), ""),
         Manager("Gradle", ("build.gradle",), ""),
@@ -326,8 +330,7 @@ def _candidates(workspace: Path) -> str:
 
 def _install(workspace: Path, directory: str, language: str, command: str, install: str) -> _Installation:
     """Return the ecosystem, and the steps that install the app's dependencies and compile it where that is needed."""
-    ecosystems = (_ECOSYSTEM[language],) if language in _ECOSYSTEM else tuple(MANAGERS)
-    found = next(_managers(workspace, directory, ecosystems), None)
+    found = next(_managers(workspace, directory, _ecosystems(language, command)), None)
     ecosystem = found[0] if found else _ECOSYSTEM.get(language, "")
     if install != "auto":
         given = () if install == "none" else (Step(install, directory, "the input `install`"),)
@@ -341,6 +344,17 @@ def _install(workspace: Path, directory: str, language: str, command: str, insta
     if ecosystem == "node":
         steps += _compile(workspace / directory, directory, command)
     return _Installation(ecosystem, tuple(steps))
+
+
+def _ecosystems(language: str, command: str) -> tuple[str, ...]:
+    """Return the ecosystems whose files count.
+
+    Many a service written in Go has manifests that are rendered by something else: its go.mod counts for an app that
+    is a Go program by its own account.
+    """
+    if language in _ECOSYSTEM:
+        return (_ECOSYSTEM[language],)
+    return tuple(name for name in MANAGERS if name != "go" or "go" in command.split())
 
 
 def _lock_warning(folder: Path, manager: Manager) -> str:

@@ -371,7 +371,8 @@ def _caches(folder: Path) -> dict[str, str]:
         "YARN_GLOBAL_FOLDER": f"{folder}/yarn",
         "BUN_INSTALL_CACHE_DIR": f"{folder}/bun",
         "GOMODCACHE": f"{folder}/go",
-        "GOFLAGS": "-modcacherw",  # a read-only module cache could not be removed
+        # A read-only module cache could not be removed; `go build` asks git for what to stamp, as another user in vain.
+        "GOFLAGS": "-modcacherw -buildvcs=false",
         "GRADLE_USER_HOME": f"{folder}/gradle",
         "MAVEN_OPTS": f"-Dmaven.repo.local={shlex.quote(f'{folder}/maven')}",
         "JSII_RUNTIME_PACKAGE_CACHE_ROOT": f"{folder}/jsii",

@@ -35,14 +35,15 @@ def write(folder: Path, *names: str, **contents: str) -> None:
         (["pyproject.toml", "uv.lock"], "uv sync --locked", "python"),
         (["pyproject.toml", "poetry.lock"], "poetry install --no-interaction --no-root", "python"),
         (["Pipfile", "Pipfile.lock"], "pipenv install --deploy", "python"),
+        (["go.mod", "go.sum"], "go mod download", "go"),
     ],
 )
 def test_install__is_what_the_lock_file_asks_for(tmp_path: Path, files: list[str], command: str, language: str) -> None:
     write(tmp_path, *files)
-    app = find(tmp_path, command="true")
+    app = find(tmp_path, command="go run ." if language == "go" else "true")
     (step,) = app.install
     assert (step.command, step.warning, app.language) == (command, "", language)
-    assert all(name in step.reason for name in files)
+    assert all(name in step.reason for name in files if name != "go.sum")
 
 
 def test_install__warns_when_there_is_no_lock_file(tmp_path: Path) -> None:
@@ -64,6 +65,22 @@ def test_install__warns_of_requirements_that_are_not_pinned(tmp_path: Path, requ
     (step,) = find(tmp_path, command="true").install
     assert bool(step.warning) == bool(culprit)
     assert culprit in step.warning
+
+
+def test_install__of_go_modules_is_for_apps_in_go(tmp_path: Path) -> None:
+    write(tmp_path, "go.mod", "go.sum")
+    write(tmp_path / "deploy", "pyproject.toml")
+    assert find(tmp_path, "deploy", command="python3 main.py").language == "python"
+    (tmp_path / "deploy" / "cdk8s.yaml").write_text("language: go\napp: make manifests\n")
+    (step,) = find(tmp_path, "deploy").install
+    assert (step.command, step.directory) == ("go mod download", "")
+
+
+def test_install__downloads_nothing_that_is_vendored(tmp_path: Path) -> None:
+    write(tmp_path / "vendor", "modules.txt")
+    write(tmp_path, "go.mod", "go.sum")
+    (step,) = find(tmp_path, command="go run .").install
+    assert step.command == "go list -mod=vendor -m"
 
 
 @pytest.mark.parametrize("files", [["go.mod"], ["pom.xml"], ["build.gradle.kts"], []])
