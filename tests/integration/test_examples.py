@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
+from support import golang
 from support.programs import ROOT, SEARCH_PATH, program, run
 
 if TYPE_CHECKING:
@@ -19,13 +20,14 @@ if TYPE_CHECKING:
 EXAMPLES = ROOT / "examples"
 GOLDEN = ROOT / "tests" / "golden"
 INSTALL = {
+    "go": "go mod verify",
     "java": "mvn --version",
     "javascript": "npm ci --no-audit --no-fund",
     "python": "python3 -m venv .venv && .venv/bin/pip install --quiet --require-hashes --requirement requirements.txt",
     "typescript": "npm ci --no-audit --no-fund",
 }
 # Python and TypeScript render the same application, byte for byte.
-RENDERS = {"java": "java", "javascript": "javascript", "python": "greeter", "typescript": "greeter"}
+RENDERS = {"go": "go", "java": "java", "javascript": "javascript", "python": "greeter", "typescript": "greeter"}
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
@@ -51,6 +53,8 @@ def example(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     for path in listed.rstrip("\0").split("\0"):
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(EXAMPLES / name / path, folder / path)
+    if name == "go":
+        golang.download_modules(folder, environ(folder))
     run("sh", "-c", INSTALL[name], cwd=folder, env=environ(folder))
     return Example(folder, GOLDEN / RENDERS[name])
 

@@ -15,7 +15,7 @@ from cdk8s_publish.errors import SynthError
 from cdk8s_publish.model import Level
 from cdk8s_publish.snapshot import snapshot
 from cdk8s_publish.synth import SynthOptions, collect, install, synthesize
-from support import snapshots
+from support import golang, snapshots
 from support.programs import require
 
 if TYPE_CHECKING:
@@ -131,6 +131,10 @@ def test_synth__renders_an_example_as_the_cdk8s_cli_does(
     example, workspace = ROOT / "examples" / language, tmp_path / "workspace"
     ignored = shutil.ignore_patterns("node_modules", ".venv", "dist", "__pycache__")
     shutil.copytree(example, workspace, ignore=ignored)
+    if language == "go":
+        golang.download_modules(workspace, os.environ)
+        for name, value in golang.caches("GOCACHE", "GOMODCACHE").items():
+            monkeypatch.setenv(name, value)
     before = snapshots.snapshot(workspace)
     rendered, _ = render(workspace, installs="auto", timeout_s=600)
     assert {file.path: file.read() for file in rendered.files} == {
