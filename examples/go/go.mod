@@ -3,7 +3,7 @@ module example.com/greeter
 go 1.23.0
 
 require (
-	github.com/aws/constructs-go/constructs/v10 v10.4.5
+	github.com/aws/constructs-go/constructs/v10 v10.5.1
 	github.com/aws/jsii-runtime-go v1.126.0
 	github.com/cdk8s-team/cdk8s-core-go/cdk8s/v2 v2.69.10
 )

@@ -6,9 +6,10 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 
 from support import golang
-from support.programs import run
+from support.programs import ROOT, run
 from support.runner import Cli
 from support.snapshots import Untouched
 
@@ -113,3 +114,42 @@ def test_go__hermetic_app_is_rendered_once(shop: Checkout, golang_cli: Cli) -> N
     assert "Synth" in first.text
     second = golang_cli.run("--hermetic", "true", "--app-env", "GOCACHE", cwd=shop.path).ok()
     assert "Synth" not in second.text
+
+
+TYPED = b"""package main
+
+import (
+	"example.com/greeter/imports/opsexamplecom"
+	"github.com/aws/jsii-runtime-go"
+	"github.com/cdk8s-team/cdk8s-core-go/cdk8s/v2"
+)
+
+func main() {
+	defer jsii.Close()
+	app := cdk8s.NewApp(nil)
+	chart := cdk8s.NewChart(app, jsii.String("typed"), nil)
+	opsexamplecom.NewMaintenanceWindow(chart, jsii.String("window"), &opsexamplecom.MaintenanceWindowProps{
+		Metadata: &cdk8s.ApiObjectMetadata{Name: jsii.String("nightly")},
+		Spec:     &opsexamplecom.MaintenanceWindowSpec{Schedule: jsii.String("0 3 * * *"), Duration: jsii.String("2h")},
+	})
+	app.Synth()
+}
+"""
+
+
+@pytest.mark.synth
+def test_go__imports_that_are_missing_are_generated(checkout: Checkout, golang_cli: Cli) -> None:
+    for path in ("go.mod", "go.sum", "crds/maintenancewindow.yaml"):
+        checkout.write(path, (ROOT / "examples" / "go" / path).read_bytes())
+    checkout.write("main.go", TYPED)
+    checkout.write("cdk8s.yaml", b"language: go\napp: go run .\nimports: [crds/maintenancewindow.yaml]\n")
+    golang.download_modules(checkout.path, golang_cli.environ())
+    guard = Untouched(checkout.path)
+    done = golang_cli.run("generate", cwd=checkout.path).ok()
+    assert yaml.safe_load(done.stdout) == {
+        "apiVersion": "ops.example.com/v1",
+        "kind": "MaintenanceWindow",
+        "metadata": {"name": "nightly"},
+        "spec": {"schedule": "0 3 * * *", "duration": "2h"},
+    }
+    guard.check()
