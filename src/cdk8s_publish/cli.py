@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from typing import TextIO
 
     from cdk8s_publish.ci import Product
-    from cdk8s_publish.pipeline import Result, World
+    from cdk8s_publish.pipeline import Result
+    from cdk8s_publish.world import World
 
 LOGGED_DIFF_LINES = 500
 """The log shows as much of the diff; the job's page shows more, `diff-file` all of it."""
@@ -112,11 +113,13 @@ class _Run:
         self._screen.line(f"cdk8s-publish {__version__}")
         catch_signals()
         with logging_to(self._screen, is_verbose=self._is_verbose), private_folder() as private:
-            from cdk8s_publish import pipeline  # noqa: PLC0415  # git, YAML and the rest: after the first line
+            from cdk8s_publish.world import World  # noqa: PLC0415  # YAML and the rest: after the first line
 
-            world = pipeline.World(self._environ, Path.cwd(), private.path, self._product, self._screen)
+            world = World(self._environ, Path.cwd(), private.path, self._product, self._screen)
             if name == "generate":
-                manifests = pipeline.generate(self._inputs, world)
+                from cdk8s_publish.generate import generate  # noqa: PLC0415  # needs neither git nor the rest of a run
+
+                manifests = generate(self._inputs, world)
                 private.release()
                 stdout.buffer.write(manifests)
                 stdout.flush()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import pwd
 import tempfile
 from dataclasses import dataclass
 from functools import cache
@@ -12,16 +10,13 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cdk8s_publish import apps, check, commands, hermetic, publish, synth, urls
+from cdk8s_publish import apps, hermetic, publish, urls
 from cdk8s_publish.checkout import Checkout
-from cdk8s_publish.errors import CheckError, InputError, RemoteError
+from cdk8s_publish.errors import InputError, RemoteError
 from cdk8s_publish.git_runner import frozen_config
-from cdk8s_publish.manifests import MANIFESTS, delta, role
 from cdk8s_publish.model import (
     Action,
     CIContext,
-    Folder,
-    Level,
     NotRenderedError,
     Publication,
     Relation,
@@ -33,30 +28,17 @@ from cdk8s_publish.model import (
 from cdk8s_publish.render import render
 from cdk8s_publish.repository import Repository
 from cdk8s_publish.signing import SigningKey, armored, sign
+from cdk8s_publish.world import find_apps, relative_folders, synth_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from cdk8s_publish.ci import Facts, Product
+    from cdk8s_publish.ci import Facts
     from cdk8s_publish.inputs import Inputs
-    from cdk8s_publish.log import Console
     from cdk8s_publish.model import Finding, Sha
-
-FOREIGN_USER = "cdk8s-app"
-"""The image's user for apps whose checkout belongs to root."""
+    from cdk8s_publish.world import World
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """What a run may touch. `environ` is the process's own; `folder` is where the command stands, `private` is ours."""
-
-    environ: Mapping[str, str]
-    folder: Path
-    private: Path
-    product: Product
-    console: Console
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +62,10 @@ def run(inputs: Inputs, world: World) -> Result:
     place = _place(inputs, world, base)
     _warn(place)
     root = place.context.workspace
-    folders = _folders(inputs, base, root)
-    found = _find_apps(inputs, root, folders)
+    folders = relative_folders(inputs, base, root)
+    found = find_apps(inputs, root, folders)
     world.console.hide(place.source.token)
-    options = _synth_options(inputs, world, root, (*inputs.secrets, place.source.token))
+    options = synth_options(inputs, world, root, (*inputs.secrets, place.source.token))
     target = _target(inputs, world, place, _Work(folders, found, hermetic.fingerprints(found, options)))
     with world.console.stage(f"Look at `{inputs.branch}`"):
         seen = publish.look(target)
@@ -106,26 +88,6 @@ def run(inputs: Inputs, world: World) -> Result:
             again.mkdir(mode=0o711)
             publication, review = publish.publish(target, seen, render(found, again, options, world.console, found))
     return Result(publication, place.context, place.target.url, review.findings if review else ())
-
-
-def generate(inputs: Inputs, world: World) -> bytes:
-    """Render and return the manifests alone, joined by `---`; the folder need not be a git checkout.
-
-    Raises:
-        PublishError: nothing is returned when any app or check failed.
-
-    """
-    found = _find_apps(inputs, world.folder, _folders(inputs, world.folder, world.folder))
-    policy = check.Policy(allow_empty=inputs.allow_empty, allow_secrets=True, allow_helm=inputs.allow_helm)
-    documents = []
-    options = _synth_options(inputs, world, world.folder, inputs.secrets)
-    for rendered in render(found, world.private, options, world.console, found):
-        findings = check.check(delta(rendered, Folder(rendered.path)), policy, {}).findings
-        errors = [finding for finding in findings if finding.level is Level.ERROR]
-        if errors:
-            raise CheckError(errors[0].message, evidence="\n".join(map(str, errors)), findings=findings)
-        documents += [file.read() for file in rendered.files if role(file.path) == MANIFESTS]
-    return b"---\n".join(document if document.endswith(b"\n") else document + b"\n" for document in documents)
 
 
 def _first_folder(base: Path, inputs: Inputs) -> Path:
@@ -238,27 +200,6 @@ class _Work:
     fingerprints: Mapping[str, str]
 
 
-def _folders(inputs: Inputs, base: Path, root: Path) -> tuple[str, ...]:
-    """Return the input `working-directory` relative to the root of the checkout."""
-    prefix = os.path.relpath(base.resolve(), root.resolve())
-    return tuple(os.path.normpath(f"{prefix}/{folder}") for folder in inputs.working_directory)
-
-
-def _find_apps(inputs: Inputs, root: Path, folders: tuple[str, ...]) -> tuple[apps.App, ...]:
-    found = apps.find_apps(
-        root,
-        folders,
-        command=inputs.app,
-        output=inputs.output,
-        install=inputs.install,
-        path=inputs.path,
-        before=inputs.before_synth,
-    )
-    for app in found:
-        _log.info("%s: %s app in %s", app.name, app.language or "cdk8s", app.directory or "the root of the checkout")
-    return found
-
-
 def _target(inputs: Inputs, world: World, place: _Place, work: _Work) -> publish.Target:
     environ = frozen_config(_git_environ(world))
 
@@ -293,51 +234,6 @@ def _signature(inputs: Inputs, world: World) -> Callable[[bytes], str] | None:
     key = armored(inputs.signing_key, "signing-key")
     signer = SigningKey(key, inputs.signing_passphrase)
     return (lambda content: sign(content, signer, world.environ)) if key else None
-
-
-def _foreign_user(root: Path) -> tuple[int, int] | None:
-    """Return user and group for the installer and the app; None where they run as we do.
-
-    Where we are root they run as the owner of the checkout; where that is root too, as the user that the image has
-    for it.
-    """
-    if os.geteuid() != 0:
-        return None
-    status = root.stat()
-    owner = (status.st_uid, status.st_gid)
-    if status.st_uid == 0:
-        try:
-            entry = pwd.getpwnam(FOREIGN_USER)
-        except KeyError:
-            _log.info("The app runs as root: the checkout belongs to root and there is no user `%s`", FOREIGN_USER)
-            return None
-        owner = (entry.pw_uid, entry.pw_gid)
-    _log.info("The app runs as user %d, without root's rights", owner[0])
-    return owner
-
-
-def _hidden(world: World, root: Path) -> tuple[Path, ...]:
-    """Return the folders to keep foreign code from, but for one that holds what it needs."""
-    needed = (root, world.private)
-    return tuple(folder for folder in world.product.hidden() if not any(path.is_relative_to(folder) for path in needed))
-
-
-def _synth_options(inputs: Inputs, world: World, root: Path, secrets: tuple[Secret, ...]) -> synth.SynthOptions:
-    owner = _foreign_user(root)
-    if owner:
-        world.private.chmod(0o711)  # its way to its own folders; ours stay closed
-    uid, gid = owner or (None, None)
-    return synth.SynthOptions(
-        environ=commands.scrub(world.environ, [secret.reveal() for secret in secrets], world.product.denied),
-        workspace=root,
-        timeout_s=inputs.timeout,
-        cache=root / Path(inputs.cache_dir).expanduser() if inputs.cache_dir else None,
-        has_type_check=inputs.type_check,
-        visible=inputs.app_env if inputs.hermetic else None,
-        uid=uid,
-        gid=gid,
-        hidden=_hidden(world, root),
-    )
 
 
 def _published(target: publish.Target, seen: publish.Look) -> dict[str, RenderedManifests]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 import subprocess
 import tempfile
 from contextlib import contextmanager
@@ -50,7 +50,7 @@ def private_folder(parent: str | None = None) -> Iterator[PrivateFolder]:
     base = Path(parent or tempfile.gettempdir()).resolve()
     if parent is None and base == Path.cwd():  # Python's last resort; it would be in the user's checkout
         raise MachineError("no folder for temporary files can be written", hint="Let TMPDIR name one that can.")
-    folder = base / f"cdk8s-publish-{secrets.token_hex(8)}"
+    folder = base / f"cdk8s-publish-{os.urandom(8).hex()}"
     # In our own session: what is in another one counts as foreign code's stray and would be ended.
     janitor = subprocess.Popen(["sh", "-c", _JANITOR, "sh", str(base)], stdin=subprocess.PIPE, env={}, cwd="/")
     try:

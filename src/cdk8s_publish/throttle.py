@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -40,6 +39,8 @@ def _seconds(value: str) -> float:
     """Read either form of the header: a number of seconds, or an HTTP date."""
     if value.isdigit():
         return int(value)
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415  # as above
+
     try:
         return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
     except (TypeError, ValueError):

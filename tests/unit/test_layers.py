@@ -26,7 +26,8 @@ LAYERS = (
     ("about", "commands", "git_runner", "log", "private", "snapshot", "throttle"),
     ("repository", "checkout", "signing", "synth", "apps", "imports", "hermetic", "ci.*", "flux.*"),
     ("publish", "render"),
-    ("pipeline",),
+    ("world",),
+    ("generate", "pipeline"),
     ("cli",),
 )
 # With a dollar sign it is a value for a CI product's own file, which we only pass on.

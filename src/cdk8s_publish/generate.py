@@ -1,0 +1,36 @@
+"""Render for those who take manifests from standard output: an Argo CD plugin, or Flux 1."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cdk8s_publish import check
+from cdk8s_publish.errors import CheckError
+from cdk8s_publish.manifests import MANIFESTS, delta, role
+from cdk8s_publish.model import Folder, Level
+from cdk8s_publish.render import render
+from cdk8s_publish.world import find_apps, relative_folders, synth_options
+
+if TYPE_CHECKING:
+    from cdk8s_publish.inputs import Inputs
+    from cdk8s_publish.world import World
+
+
+def generate(inputs: Inputs, world: World) -> bytes:
+    """Render and return the manifests alone, joined by `---`; the folder need not be a git checkout.
+
+    Raises:
+        PublishError: nothing is returned when any app or check failed.
+
+    """
+    found = find_apps(inputs, world.folder, relative_folders(inputs, world.folder, world.folder))
+    policy = check.Policy(allow_empty=inputs.allow_empty, allow_secrets=True, allow_helm=inputs.allow_helm)
+    documents = []
+    options = synth_options(inputs, world, world.folder, inputs.secrets)
+    for rendered in render(found, world.private, options, world.console, found):
+        findings = check.check(delta(rendered, Folder(rendered.path)), policy, {}).findings
+        errors = [finding for finding in findings if finding.level is Level.ERROR]
+        if errors:
+            raise CheckError(errors[0].message, evidence="\n".join(map(str, errors)), findings=findings)
+        documents += [file.read() for file in rendered.files if role(file.path) == MANIFESTS]
+    return b"---\n".join(document if document.endswith(b"\n") else document + b"\n" for document in documents)

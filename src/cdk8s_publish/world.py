@@ -1,0 +1,109 @@
+"""What a run may touch, which apps it is about, and how they are run."""
+
+from __future__ import annotations
+
+import logging
+import os
+import pwd
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cdk8s_publish import apps, commands, synth
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cdk8s_publish.ci import Product
+    from cdk8s_publish.inputs import Inputs
+    from cdk8s_publish.log import Console
+    from cdk8s_publish.model import Secret
+
+FOREIGN_USER = "cdk8s-app"
+"""The image's user for apps whose checkout belongs to root."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What a run may touch. `environ` is the process's own; `folder` is where the command stands, `private` is ours."""
+
+    environ: Mapping[str, str]
+    folder: Path
+    private: Path
+    product: Product
+    console: Console
+
+
+def relative_folders(inputs: Inputs, base: Path, root: Path) -> tuple[str, ...]:
+    """Return the input `working-directory` relative to the root of the checkout."""
+    prefix = os.path.relpath(base.resolve(), root.resolve())
+    return tuple(os.path.normpath(f"{prefix}/{folder}") for folder in inputs.working_directory)
+
+
+def find_apps(inputs: Inputs, root: Path, folders: tuple[str, ...]) -> tuple[apps.App, ...]:
+    """Return the apps that these folders and patterns, relative to `root`, lead to, and say which they are.
+
+    Raises:
+        InputError: a folder holds no app, or two apps would be published to one folder.
+
+    """
+    found = apps.find_apps(
+        root,
+        folders,
+        command=inputs.app,
+        output=inputs.output,
+        install=inputs.install,
+        path=inputs.path,
+        before=inputs.before_synth,
+    )
+    for app in found:
+        _log.info("%s: %s app in %s", app.name, app.language or "cdk8s", app.directory or "the root of the checkout")
+    return found
+
+
+def _foreign_user(root: Path) -> tuple[int, int] | None:
+    """Return user and group for the installer and the app; None where they run as we do.
+
+    Where we are root they run as the owner of the checkout; where that is root too, as the user that the image has
+    for it.
+    """
+    if os.geteuid() != 0:
+        return None
+    status = root.stat()
+    owner = (status.st_uid, status.st_gid)
+    if status.st_uid == 0:
+        try:
+            entry = pwd.getpwnam(FOREIGN_USER)
+        except KeyError:
+            _log.info("The app runs as root: the checkout belongs to root and there is no user `%s`", FOREIGN_USER)
+            return None
+        owner = (entry.pw_uid, entry.pw_gid)
+    _log.info("The app runs as user %d, without root's rights", owner[0])
+    return owner
+
+
+def _hidden(world: World, root: Path) -> tuple[Path, ...]:
+    """Return the folders to keep foreign code from, but for one that holds what it needs."""
+    needed = (root, world.private)
+    return tuple(folder for folder in world.product.hidden() if not any(path.is_relative_to(folder) for path in needed))
+
+
+def synth_options(inputs: Inputs, world: World, root: Path, secrets: tuple[Secret, ...]) -> synth.SynthOptions:
+    """Return as whom and with which environment the apps of the checkout at `root` run; no secret is in it."""
+    owner = _foreign_user(root)
+    if owner:
+        world.private.chmod(0o711)  # its way to its own folders; ours stay closed
+    uid, gid = owner or (None, None)
+    return synth.SynthOptions(
+        environ=commands.scrub(world.environ, [secret.reveal() for secret in secrets], world.product.denied),
+        workspace=root,
+        timeout_s=inputs.timeout,
+        cache=root / Path(inputs.cache_dir).expanduser() if inputs.cache_dir else None,
+        has_type_check=inputs.type_check,
+        visible=inputs.app_env if inputs.hermetic else None,
+        uid=uid,
+        gid=gid,
+        hidden=_hidden(world, root),
+    )
