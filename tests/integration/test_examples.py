@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from support import golang
-from support.programs import ROOT, SEARCH_PATH, program, run
+from support.programs import ROOT, SEARCH_PATH, program, require_toolchain, run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,8 +46,8 @@ class Example:
 def example(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Example:
     """Copy what is committed of an example and install what its lock file says."""
     name: str = request.param
-    if name == "java" and not (shutil.which("mvn") and shutil.which("javac")):
-        pytest.skip("needs Java and Maven, which the set-up does not install")
+    if name == "java":
+        require_toolchain("mvn", "javac")
     folder = tmp_path_factory.mktemp(name)
     listed = run(program("git"), "ls-files", "-z", cwd=EXAMPLES / name).stdout.decode()
     for path in listed.rstrip("\0").split("\0"):

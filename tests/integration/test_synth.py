@@ -16,7 +16,7 @@ from cdk8s_publish.model import Level
 from cdk8s_publish.snapshot import snapshot
 from cdk8s_publish.synth import SynthOptions, collect, install, synthesize
 from support import golang, snapshots
-from support.programs import require
+from support.programs import require_toolchain
 
 if TYPE_CHECKING:
     from cdk8s_publish.model import RenderedManifests
@@ -125,7 +125,7 @@ def test_synth__renders_an_example_as_the_cdk8s_cli_does(
     # What `cdk8s synth` writes for the examples is on record in this folder; test_examples holds the CLI against it.
     golden = ROOT / "tests" / "golden" / {"python": "greeter", "typescript": "greeter"}.get(language, language)
     if language == "java":
-        require("mvn", "javac")
+        require_toolchain("mvn", "javac")
         # Maven's downloads take minutes and are made by other tests as well.
         monkeypatch.setenv("MAVEN_OPTS", f"-Dmaven.repo.local={Path.home() / '.m2' / 'repository'}")
     example, workspace = ROOT / "examples" / language, tmp_path / "workspace"

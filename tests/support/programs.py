@@ -40,6 +40,12 @@ def require(*names: str) -> None:
     pytest.skip(message)
 
 
+def require_toolchain(*names: str) -> None:
+    """Skip the test where a language's own tools are missing, also in CI: the set-up does not install languages."""
+    if not all(shutil.which(name, path=SEARCH_PATH) for name in names):
+        pytest.skip(f"needs {' and '.join(names)}, which the set-up does not install")
+
+
 def program(name: str) -> str:
     """Return the absolute path of a program that the test can't do without."""
     require(name)
