@@ -33,6 +33,15 @@ NPM_SOURCE = ROOT / "scripts" / "npm"
 EXAMPLE_LOCK = ROOT / "examples" / "python" / "requirements.txt"
 NODE_MIN = 22  # jsii's oldest supported version
 STEP_TIMEOUT_S = 900
+PYTHON_MANAGERS = ("pipenv", "poetry", "uv")
+# Linked by file: two packages bring a `yarn`, and two a `pnpm`.
+NPM_PROGRAMS = {
+    "cdk8s": "cdk8s-cli/bin/cdk8s",
+    "corepack": "corepack/dist/corepack.js",
+    "gitlab-ci-local": "gitlab-ci-local/dist/index.js",
+    "pnpm": "pnpm/bin/pnpm.mjs",
+    "yarn": "yarn/bin/yarn.js",
+}
 DEBIAN_PACKAGES = ("lighttpd", "lighttpd-mod-openssl", "openssh-server", "openssh-client", "rsync", "gnupg", "strace")
 POLICY = Path("/usr/sbin/policy-rc.d")
 
@@ -135,15 +144,24 @@ def machine_node() -> Path | None:
     return Path(node) if version and int(version[1]) >= NODE_MIN else None
 
 
+def install_managers() -> None:
+    """Install the package managers for Python that the image has, in an environment of their own."""
+    create_venv(TOOLS / "managers", "managers.txt")
+    for name in PYTHON_MANAGERS:
+        link(name, TOOLS / "managers" / "bin" / name)
+
+
 def install_npm_tools() -> None:
-    """Install cdk8s-cli and gitlab-ci-local from their own lock file."""
+    """Install cdk8s-cli, gitlab-ci-local and the package managers for Node.js from their own lock file."""
     folder = TOOLS / "npm"
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("package.json", "package-lock.json", ".npmrc"):
         shutil.copy(NPM_SOURCE / name, folder)
     call(BIN / "npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", cwd=folder)
-    for name in ("cdk8s", "gitlab-ci-local"):
-        link(name, folder / "node_modules" / ".bin" / name)
+    for name, program in NPM_PROGRAMS.items():
+        link(name, folder / "node_modules" / program)
+    for bun in (folder / "node_modules" / "@oven").glob("*/bin/bun"):  # the one for this processor, if there is one
+        link("bun", bun)
 
 
 def install_example() -> None:
@@ -214,7 +232,8 @@ FULL = (
     *LIGHT,
     Step("dev", install_dev, locks("dev"), (VENV / "bin" / "pytest",)),
     Step("tools", install_tools, locks("tools", "proxy"), (BIN / "zizmor", BIN / "mitmdump")),
-    Step("npm", install_npm_tools, (NPM_SOURCE / "package-lock.json",), (BIN / "cdk8s", BIN / "gitlab-ci-local")),
+    Step("npm", install_npm_tools, (NPM_SOURCE / "package-lock.json",), tuple(BIN / name for name in NPM_PROGRAMS)),
+    Step("managers", install_managers, locks("managers"), tuple(BIN / name for name in PYTHON_MANAGERS)),
 )
 
 
