@@ -104,6 +104,7 @@ def reference_managers() -> Iterator[str]:
         yield from (f"### {ecosystem}", "", "| files | package manager | command | lock file |", "|---|---|---|---|")
         for manager in managers:
             files = " and ".join(f"`{file}`" for file in manager.files)
+            files += f" with `{manager.contains}`" if manager.contains else ""
             shown = textwrap.shorten(manager.command, WIDTH, placeholder=" …")
             command = f"`{shown}`" if shown else "none: see below"
             yield f"| {files} | {manager.name} | {command} | {'yes' if manager.is_locked else '**no**: a warning'} |"

@@ -30,8 +30,8 @@ CLI_OUTPUT = "dist"
 class Manager:
     """A package manager, recognised by files that lie together in one folder.
 
-    `command` is a shell command for that folder; `replaces` are the folders it makes, below that folder. A manager
-    that is not `is_locked` installs whatever is newest.
+    The last of `files` must contain the text `contains`. `command` is a shell command for that folder; `replaces` are
+    the folders it makes, below that folder. A manager that is not `is_locked` installs whatever is newest.
     """
 
     name: str
@@ -39,6 +39,18 @@ class Manager:
     command: str
     replaces: tuple[str, ...] = ()
     is_locked: bool = True
+    contains: str = ""
+
+    def is_found_in(self, folder: Path) -> bool:
+        """Whether the folder holds its files."""
+        if not all((folder / file).is_file() for file in self.files):
+            return False
+        return not self.contains or self.contains in (folder / self.files[-1]).read_text(errors="replace")
+
+    @property
+    def signs(self) -> str:
+        """What it is recognised by, in words."""
+        return " and ".join(self.files) + (f" with `{self.contains}`" if self.contains else "")
 
 
 _NODE_MODULES, _VENV = ("node_modules",), (".venv",)
@@ -51,12 +63,21 @@ _DEPENDENCIES = (
 )
 """The project itself need not be a package that can be built; what it depends on is all the app needs."""
 
+
+def _unlocked(name: str, version: str, command: str) -> Manager:
+    """Return a manager that package.json asks for, beside which there is no lock file."""
+    contains = f'"packageManager": "{version}'
+    return Manager(name, ("package.json",), command, _NODE_MODULES, is_locked=False, contains=contains)
+
+
 MANAGERS: Mapping[str, tuple[Manager, ...]] = {
     "node": (
         Manager("bun", ("package.json", "bun.lock"), "bun install --frozen-lockfile", _NODE_MODULES),
         Manager("bun", ("package.json", "bun.lockb"), "bun install --frozen-lockfile", _NODE_MODULES),
         Manager("pnpm", ("package.json", "pnpm-lock.yaml"), "pnpm install --frozen-lockfile", _NODE_MODULES),
-        Manager("yarn", ("package.json", "yarn.lock", ".yarnrc.yml"), "yarn install --immutable", _NODE_MODULES),
+        Manager(
+            "yarn", ("package.json", "yarn.lock"), "yarn install --immutable", _NODE_MODULES, contains="__metadata:"
+        ),
         Manager(
             "yarn classic",
             ("package.json", "yarn.lock"),
@@ -65,6 +86,10 @@ MANAGERS: Mapping[str, tuple[Manager, ...]] = {
         ),
         Manager("npm", ("package.json", "package-lock.json"), f"npm ci {_NPM}", _NODE_MODULES),
         Manager("npm", ("package.json", "npm-shrinkwrap.json"), f"npm ci {_NPM}", _NODE_MODULES),
+        _unlocked("bun", "bun@", "bun install --no-save"),
+        _unlocked("pnpm", "pnpm@", "pnpm install --no-lockfile"),
+        _unlocked("yarn classic", "yarn@1.", "yarn install --no-lockfile --non-interactive"),
+        _unlocked("yarn", "yarn@", "yarn install --no-immutable"),
         Manager("npm", ("package.json",), f"npm install {_NPM} --no-package-lock", _NODE_MODULES, is_locked=False),
     ),
     "python": (
@@ -73,6 +98,15 @@ MANAGERS: Mapping[str, tuple[Manager, ...]] = {
         Manager("pipenv", ("Pipfile", "Pipfile.lock"), "pipenv install --deploy", _VENV),
         Manager("pip", ("requirements.txt",), f"{_NEW_VENV} && {_PIP} --requirement requirements.txt", _VENV),
         Manager("pipenv", ("Pipfile",), "pipenv install --skip-lock", _VENV, is_locked=False),
+        Manager(
+            "poetry",
+            ("pyproject.toml",),
+            "poetry install --no-interaction --no-root",
+            _VENV,
+            is_locked=False,
+            contains="[tool.poetry",
+        ),
+        Manager("uv", ("pyproject.toml",), "uv sync", _VENV, is_locked=False, contains="[tool.uv"),
         Manager(
             "pip",
             ("pyproject.toml",),
@@ -128,11 +162,12 @@ class _Installation:
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """A version that the project asks for: of `tool`, as written in `file`."""
+    """A version that the project asks for: of `tool`, as written in `file` in `directory` of the checkout."""
 
     tool: str
     wanted: str
     file: str
+    directory: str = ""
 
     def is_met_by(self, version: str) -> bool:
         """Whether the version that a tool printed is one that the project asks for; true where that can't be told.
@@ -338,11 +373,11 @@ def _install(workspace: Path, directory: str, language: str, command: str, insta
     steps: list[Step] = []
     if found and found[1].command:
         _, manager, where = found
-        names = " and ".join(manager.files)
-        reason = f"{manager.name}, because there is {names} in {where or 'the root of the checkout'}"
+        reason = f"{manager.name}, because there is {manager.signs} in {where or 'the root of the checkout'}"
         steps.append(Step(manager.command, where, reason, manager.replaces, _lock_warning(workspace / where, manager)))
     if ecosystem == "node":
-        steps += _compile(workspace / directory, directory, command)
+        program = steps[0].command.partition(" ")[0] if steps else "npm"
+        steps += _compile(workspace / directory, directory, command, program)
     return _Installation(ecosystem, tuple(steps))
 
 
@@ -374,16 +409,20 @@ def _lock_warning(folder: Path, manager: Manager) -> str:
     )
 
 
-def _compile(folder: Path, directory: str, command: str) -> list[Step]:
-    """Return the compilation that an app command relies on: it runs a `.js` file that is not in the checkout."""
+def _compile(folder: Path, directory: str, command: str, program: str) -> list[Step]:
+    """Return the compilation that an app command relies on: it runs a `.js` file that is not in the checkout.
+
+    `program` is the package manager that runs the script: only Yarn finds what it keeps outside node_modules.
+    """
     scripts = _json(folder / "package.json").get("scripts")
     if not isinstance(scripts, dict):
         return []
     missing = [word for word in command.split() if word.endswith((".js", ".mjs")) and not (folder / word).exists()]
     for name in ("compile", "build"):
         if missing and name in scripts and "synth" not in scripts[name]:
-            reason = f"`npm run {name}`, because {missing[0]} of the app command has to be compiled first"
-            return [Step(f"npm run {name}", directory, reason)]
+            compilation = f"{program} run {name}"
+            reason = f"`{compilation}`, because {missing[0]} of the app command has to be compiled first"
+            return [Step(compilation, directory, reason)]
     return []
 
 
@@ -396,19 +435,20 @@ def _script(folder: Path, command: str) -> str:
 def _pins(workspace: Path, directory: str, ecosystem: str) -> tuple[Pin, ...]:
     """Return the tool versions that the files of the app, or of a folder above it, ask for."""
     pins: dict[str, Pin] = {}
-    for folder in (workspace / parent for parent in _upwards(directory)):
+    for parent in _upwards(directory):
+        folder = workspace / parent
         for name, tool in _VERSION_FILES.get(ecosystem, ()):
             if (folder / name).is_file():
                 lines = (folder / name).read_text(errors="replace").split()
-                pins.setdefault(tool, Pin(tool, lines[0] if lines else "", name))
+                pins.setdefault(tool, Pin(tool, lines[0] if lines else "", name, parent))
         if ecosystem == "node":
             package = _json(folder / "package.json")
             tool, _, version = str(package.get("packageManager", "")).partition("@")
             engines = package.get("engines")
             if tool:
-                pins.setdefault(tool, Pin(tool, version.partition("+")[0], "packageManager in package.json"))
+                pins.setdefault(tool, Pin(tool, version.partition("+")[0], "packageManager in package.json", parent))
             if isinstance(engines, dict) and engines.get("node"):
-                pins.setdefault("node", Pin("node", str(engines["node"]), "engines in package.json"))
+                pins.setdefault("node", Pin("node", str(engines["node"]), "engines in package.json", parent))
     return tuple(pins.values())
 
 
@@ -456,6 +496,6 @@ def _managers(workspace: Path, directory: str, ecosystems: tuple[str, ...]) -> I
         for folder in _upwards(directory)
         for ecosystem in ecosystems
         for manager in MANAGERS[ecosystem]
-        if all((workspace / folder / file).is_file() for file in manager.files)
+        if manager.is_found_in(workspace / folder)
     ]
     yield from sorted(candidates, key=lambda candidate: not candidate[1].is_locked)

@@ -122,7 +122,8 @@ def _install(
     """Run every installation step once, also where several apps share it; return the failure for each app."""
     needed = [[(source, step) for step in app.install] for app, source in zip(apps, sources, strict=True)]
     steps = tuple(dict.fromkeys(step for steps in needed for step in steps))
-    for sentence in synth.mismatches(dict.fromkeys(pin for app in apps for pin in app.pins), options):
+    pins = {pin: source for app, source in zip(apps, sources, strict=True) for pin in app.pins}
+    for sentence in synth.mismatches(pins, private / "versions", options):
         _log.warning("%s", sentence)
     for step in dict.fromkeys(step for _, step in steps):
         _log.info("Install with %s", step.reason)

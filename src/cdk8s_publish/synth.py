@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
@@ -10,7 +9,7 @@ import re
 import shlex
 import shutil
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,7 +27,7 @@ from cdk8s_publish.model import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from cdk8s_publish.apps import App, Pin, Step
 
@@ -166,6 +165,18 @@ class Place:
             **({} if self._options.has_type_check else {"TS_NODE_TRANSPILE_ONLY": "true"}),
         }
 
+    def plug_and_play(self) -> str:
+        """Return the options with which Node.js finds packages that Yarn keeps outside node_modules, else nothing.
+
+        Yarn sets them for what it starts itself, so for an app below `yarn cdk8s synth` (yarnpkg.com, "Plug'n'Play").
+        """
+        for folder in self._upwards():
+            if (folder / ".pnp.cjs").is_file():
+                loader = folder / ".pnp.loader.mjs"
+                modules = f' --experimental-loader "{loader.as_uri()}"' if loader.is_file() else ""
+                return f'--require "{folder}/.pnp.cjs"{modules}'
+        return ""
+
     def _upwards(self) -> Iterator[Path]:
         """Yield the app's folder and those above it, up to the root of the copy."""
         yield self.folder
@@ -228,10 +239,11 @@ class _Synth:
     def _app_environ(self) -> dict[str, str]:
         environ = self.place.environ(is_app=True)
         watched = [self.out, *([self.own_output] if self.own_output else [])]
+        loaded = (environ.get("NODE_OPTIONS"), self.place.plug_and_play(), f'--require "{self._preload()}"')
         return environ | {
             "CDK8S_OUTDIR": str(self.out),
             "CDK8S_RECORD_CONSTRUCT_METADATA": "false",
-            "NODE_OPTIONS": f'{environ.get("NODE_OPTIONS", "")} --require "{self._preload()}"'.strip(),
+            "NODE_OPTIONS": " ".join(filter(None, loaded)),
             "OVERWRITTEN_KEEP": str(self.kept),
             "OVERWRITTEN_WATCH": os.pathsep.join(map(str, watched)),
             "PYTHONUNBUFFERED": "1",
@@ -335,27 +347,23 @@ def _step_failure(what: str, command: str, done: Completed, timeout_s: float) ->
     return SynthError(f"{what} {how}: {command}", evidence="\n".join(done.excerpt), hint=hint)
 
 
-def mismatches(pins: Iterable[Pin], options: SynthOptions) -> list[str]:
+_VERSION = re.compile(r"(Python )?v?\d")
+"""How a line begins that names a version; the tools may have something else to say before."""
+
+
+def mismatches(pins: Mapping[Pin, Path], private: Path, options: SynthOptions) -> list[str]:
     """Return a sentence for each pinned tool whose version here is another one; a tool that is missing says nothing.
 
-    Whatever needs a missing tool says so itself.
+    Each tool is asked in the folder of its pin, in the copy of the checkout that `pins` leads to: Corepack, pnpm and
+    Yarn run the version that the folder asks for. Whatever needs a missing tool says so itself.
     """
     found = []
-    for pin in pins:
-        command = Command(
-            (pin.tool, "--version"),
-            options.workspace,
-            options.environ,
-            PROBE_S,
-            options.uid,
-            options.gid,
-            options.hidden,
-        )
-        with contextlib.suppress(OSError):
-            done = run(command, on_line=lambda _: None)
-            version = " ".join(done.excerpt[:1])
-            if done.returncode == 0 and not pin.is_met_by(version):
-                found.append(f"{pin.tool} {version} is used here, but {pin.file} asks for {pin.wanted}")
+    for pin, source in pins.items():
+        place = Place(pin.directory, source, private, replace(options, timeout_s=PROBE_S), lambda _: None)
+        done = place.run(f"{shlex.quote(pin.tool)} --version", place.environ())
+        version = next(filter(_VERSION.match, done.excerpt), "")
+        if done.returncode == 0 and not pin.is_met_by(version):
+            found.append(f"{pin.tool} {version} is used here, but {pin.file} asks for {pin.wanted}")
     return found
 
 

@@ -29,7 +29,6 @@ def write(folder: Path, *names: str, **contents: str) -> None:
     [
         (["package.json", "package-lock.json"], "npm ci --no-audit --no-fund", "node"),
         (["package.json", "yarn.lock"], "yarn install --frozen-lockfile --non-interactive", "node"),
-        (["package.json", "yarn.lock", ".yarnrc.yml"], "yarn install --immutable", "node"),
         (["package.json", "pnpm-lock.yaml"], "pnpm install --frozen-lockfile", "node"),
         (["package.json", "bun.lock"], "bun install --frozen-lockfile", "node"),
         (["pyproject.toml", "uv.lock"], "uv sync --locked", "python"),
@@ -44,6 +43,34 @@ def test_install__is_what_the_lock_file_asks_for(tmp_path: Path, files: list[str
     (step,) = app.install
     assert (step.command, step.warning, app.language) == (command, "", language)
     assert all(name in step.reason for name in files if name != "go.sum")
+
+
+def test_install__knows_the_lock_file_of_yarn_by_what_it_holds(tmp_path: Path) -> None:
+    write(tmp_path, package_json="{}", yarn_lock="__metadata:\n  version: 8\n")
+    (step,) = find(tmp_path, command="true").install
+    assert (step.command, step.warning) == ("yarn install --immutable", "")
+    assert "yarn, because there is package.json and yarn.lock with `__metadata:`" in step.reason
+
+
+@pytest.mark.parametrize(
+    ("files", "command"),
+    [
+        ({"package_json": '{"packageManager": "pnpm@11.0.0"}'}, "pnpm install --no-lockfile"),
+        ({"package_json": '{"packageManager": "bun@1.4.5"}'}, "bun install --no-save"),
+        ({"package_json": '{"packageManager": "yarn@1.22.22"}'}, "yarn install --no-lockfile --non-interactive"),
+        ({"package_json": '{"packageManager": "yarn@4.18.1"}'}, "yarn install --no-immutable"),
+        ({"package_json": '{"packageManager": "npm@11.0.0"}'}, "npm install --no-audit --no-fund --no-package-lock"),
+        ({"pyproject_toml": "[tool.poetry]\n"}, "poetry install --no-interaction --no-root"),
+        ({"pyproject_toml": "[tool.uv.sources]\n"}, "uv sync"),
+    ],
+)
+def test_install__without_a_lock_file_is_by_the_manager_that_is_named(
+    tmp_path: Path, files: dict[str, str], command: str
+) -> None:
+    write(tmp_path, **files)
+    (step,) = find(tmp_path, command="true").install
+    assert step.command == command
+    assert step.warning.startswith("There is no lock file")
 
 
 def test_install__warns_when_there_is_no_lock_file(tmp_path: Path) -> None:
@@ -115,6 +142,8 @@ def test_install__compiles_what_the_app_command_runs(tmp_path: Path) -> None:
     steps = find(tmp_path, command="node main.js").install
     assert [step.command for step in steps] == ["npm ci --no-audit --no-fund", "npm run compile"]
     assert "main.js of the app command has to be compiled first" in steps[1].reason
+    write(tmp_path, "bun.lock")
+    assert find(tmp_path, command="node main.js").install[1].command == "bun run compile"
     write(tmp_path, "main.js")
     assert len(find(tmp_path, command="node main.js").install) == 1
 
@@ -125,7 +154,7 @@ def test_pins__are_read_from_the_nearest_file(tmp_path: Path) -> None:
     (tmp_path / "a" / ".nvmrc").write_text("v24\n")
     (tmp_path / "a" / "package.json").write_text("{}")
     assert find(tmp_path, "a", command="true").pins == (
-        Pin("node", "v24", ".nvmrc"),
+        Pin("node", "v24", ".nvmrc", "a"),
         Pin("pnpm", "9.1.0", "packageManager in package.json"),
     )
 
