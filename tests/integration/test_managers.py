@@ -1,0 +1,401 @@
+"""Package managers for real: each locks a small project itself, and our program renders it from a clean checkout."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+from pip._internal.models.index import PyPI
+
+from support.checkouts import COPY_APP, Checkout, config_map
+from support.programs import ROOT, SEARCH_PATH, program, require, run
+from support.runner import Cli
+from support.snapshots import Untouched
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from support.runner import Result
+
+EXAMPLE, GOLDEN = ROOT / "examples" / "javascript", ROOT / "tests" / "golden" / "javascript"
+NPM_TOOLS = json.loads((ROOT / "scripts" / "npm" / "package.json").read_text())
+VERSIONS: Mapping[str, str] = NPM_TOOLS["dependencies"]
+YARN = ROOT / ".tools" / "npm" / "node_modules" / "@yarnpkg" / "cli-dist" / "bin" / "yarn.js"
+PNPM_OTHER = "10.34.9"
+"""Not the version that the set-up installs, nor the newest."""
+
+SHOP_MANIFESTS = {"shop.k8s.yaml": b"apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: page\n"}
+SHOP = {
+    "cdk8s.yaml": "language: python\napp: python main.py\n",
+    "main.py": """\
+from cdk8s import ApiObject, ApiObjectMetadata, App, Chart
+
+app = App()
+ApiObject(Chart(app, "shop"), "page", api_version="v1", kind="ConfigMap", metadata=ApiObjectMetadata(name="page"))
+app.synth()
+""",
+}
+PYPROJECT = """\
+[project]
+name = "shop"
+version = "1.0.0"
+requires-python = ">=3.11,<4"
+dependencies = ["cdk8s==2.70.115", "constructs==10.8.1"]
+"""
+# Poetry's own way to PyPI needs more than packages (its JSON API), which not every mirror has: any index will do.
+POETRY = f"""
+[[tool.poetry.source]]
+name = "index"
+url = "{os.environ.get("PIP_INDEX_URL") or PyPI.simple_url}/"
+priority = "primary"
+"""
+PIPFILE = '[packages]\ncdk8s = "==2.70.115"\nconstructs = "==10.8.1"\n'
+IGNORED = ".venv/\nnode_modules/\n.pnp.*\n.yarn/install-state.gz\n"
+
+
+def greeter(package_manager: str = "", node: str = "", **more: str) -> dict[str, str]:
+    """Return the JavaScript example with another package.json and `more` files; `__` stands for a dot."""
+    files = {name: (EXAMPLE / name).read_text() for name in ("cdk8s.yaml", "main.js")}
+    package = json.loads((EXAMPLE / "package.json").read_text())
+    package |= {"packageManager": package_manager} if package_manager else {}
+    package |= {"engines": {"node": node}} if node else {}
+    more_files = {name.replace("__", "."): text for name, text in more.items()}
+    return {**files, "package.json": json.dumps(package, indent=2), **more_files}
+
+
+def shop(**more: str) -> dict[str, str]:
+    """Return the Python app and `more` files; `__` stands for a dot."""
+    return {**SHOP, **{name.replace("__", "."): text for name, text in more.items()}}
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project and its package manager.
+
+    `found` is what the log has to say that was found. `lock` is the shell command with which the manager itself writes
+    the lock file, `words` (a regular expression) what it says when that no longer fits its manifest.
+    """
+
+    tool: str
+    files: Mapping[str, str]
+    found: str
+    lock: str = ":"
+    words: str = ""
+
+    @property
+    def manifest(self) -> str:
+        return next(name for name in ("package.json", "pyproject.toml", "Pipfile") if name in self.files)
+
+    @property
+    def manifests(self) -> Mapping[str, bytes]:
+        if "main.py" in self.files:
+            return SHOP_MANIFESTS
+        return {path.name: path.read_bytes() for path in GOLDEN.iterdir()}
+
+
+YARN_PATH = "yarnPath: .yarn/yarn.cjs\n"
+YARN_FOUND = "yarn, because there is package.json and yarn.lock with `__metadata:`"
+YARN_LOCK = "yarn install --mode=update-lockfile"
+YARN_WORDS = "The lockfile would have been modified by this install, which is explicitly forbidden"
+LOCKED = {
+    "npm": Project(
+        "npm",
+        greeter(),
+        "npm, because there is package.json and package-lock.json",
+        "npm install --package-lock-only",
+        r"Invalid: lock file's constructs@10\.8\.1 does not satisfy constructs@10\.8\.0",
+    ),
+    "pnpm": Project(
+        "pnpm",
+        greeter(),
+        "pnpm, because there is package.json and pnpm-lock.yaml",
+        "pnpm install --lockfile-only",
+        "ERR_PNPM_OUTDATED_LOCKFILE",
+    ),
+    "yarn classic": Project(
+        "yarn",
+        greeter(),
+        "yarn classic, because there is package.json and yarn.lock",
+        "yarn install",
+        "Your lockfile needs to be updated",
+    ),
+    "yarn": Project(
+        "yarn", greeter(__yarnrc__yml=YARN_PATH + "nodeLinker: node-modules\n"), YARN_FOUND, YARN_LOCK, YARN_WORDS
+    ),
+    "yarn without node_modules": Project("yarn", greeter(__yarnrc__yml=YARN_PATH), YARN_FOUND, YARN_LOCK, YARN_WORDS),
+    "bun": Project(
+        "bun",
+        greeter(),
+        "bun, because there is package.json and bun.lock",
+        "bun install --lockfile-only",
+        "lockfile had changes, but lockfile is frozen",
+    ),
+    "uv": Project(
+        "uv",
+        shop(pyproject__toml=PYPROJECT),
+        "uv, because there is pyproject.toml and uv.lock",
+        "uv lock",
+        "The lockfile at `uv.lock` needs to be updated",
+    ),
+    "poetry": Project(
+        "poetry",
+        shop(pyproject__toml=PYPROJECT + POETRY),
+        "poetry, because there is pyproject.toml and poetry.lock",
+        "poetry lock",
+        r"pyproject\.toml changed significantly since poetry\.lock was last generated",
+    ),
+    "pipenv": Project(
+        "pipenv",
+        shop(Pipfile=PIPFILE),
+        "pipenv, because there is Pipfile and Pipfile.lock",
+        "pipenv lock",
+        r"Your Pipfile\.lock\s+\(\w+\)\s+is\s+out\s+of\s+date",
+    ),
+}
+UNLOCKED = {
+    "npm": Project("npm", greeter(), "npm, because there is package.json"),
+    "pnpm": Project(
+        "pnpm",
+        greeter(f"pnpm@{VERSIONS['pnpm']}"),
+        'pnpm, because there is package.json with `"packageManager": "pnpm@`',
+    ),
+    "yarn classic": Project(
+        "yarn",
+        greeter(f"yarn@{VERSIONS['yarn']}"),
+        'yarn classic, because there is package.json with `"packageManager": "yarn@1.`',
+    ),
+    "yarn": Project(
+        "yarn",
+        greeter(f"yarn@{VERSIONS['@yarnpkg/cli-dist']}", __yarnrc__yml=YARN_PATH),
+        'yarn, because there is package.json with `"packageManager": "yarn@`',
+    ),
+    "bun": Project("bun", greeter("bun@1"), 'bun, because there is package.json with `"packageManager": "bun@`'),
+    "uv": Project(
+        "uv",
+        shop(pyproject__toml=PYPROJECT + "[tool.uv]\npackage = false\n"),
+        "uv, because there is pyproject.toml with `[tool.uv`",
+    ),
+    "poetry": Project(
+        "poetry",
+        shop(pyproject__toml=PYPROJECT + POETRY),
+        "poetry, because there is pyproject.toml with `[tool.poetry`",
+    ),
+    "pipenv": Project("pipenv", shop(Pipfile=PIPFILE), "pipenv, because there is Pipfile"),
+    "pip": Project("python3", shop(pyproject__toml=PYPROJECT), "pip, because there is pyproject.toml"),
+}
+COREPACK = {
+    "pnpm": Project(
+        "corepack",
+        greeter(f"pnpm@{PNPM_OTHER}"),
+        "pnpm, because there is package.json and pnpm-lock.yaml",
+        "corepack pnpm install --lockfile-only",
+        f"pnpm v{PNPM_OTHER}",
+    ),
+    "yarn": Project(
+        "corepack",
+        greeter(f"yarn@{VERSIONS['@yarnpkg/cli-dist']}"),
+        YARN_FOUND,
+        f"corepack {YARN_LOCK}",
+        f"Yarn {VERSIONS['@yarnpkg/cli-dist']}",
+    ),
+}
+
+
+def environ() -> dict[str, str]:
+    """Return the machine's way to its package registries: its variables, without those of the CI product."""
+    ours = re.compile(r"(HOME|PATH|TMPDIR|VIRTUAL_ENV|(CI|GITHUB|GITLAB|RUNNER|INPUT|CDK8S|PYTEST)(_.*)?)$")
+    return {name: value for name, value in os.environ.items() if not ours.match(name)}
+
+
+def commit(project: Project, folder: Path, directory: str = "", **env: str) -> Checkout:
+    """Return a checkout in which the project is committed with the lock file that its manager wrote."""
+    require(project.tool)
+    checkout = Checkout.create(folder, {})
+    for name, text in {**project.files, ".gitignore": IGNORED}.items():
+        checkout.write(f"{directory}/{name}" if directory else name, text.encode())
+    if YARN_PATH in project.files.get(".yarnrc.yml", ""):
+        checkout.write(".yarn/yarn.cjs", YARN.read_bytes())
+    home = folder / "home"
+    home.mkdir()
+    own = {"PATH": SEARCH_PATH, "HOME": str(home), "PIPENV_VENV_IN_PROJECT": "1", **env}
+    run("sh", "-c", project.lock, cwd=checkout.path / directory, env={**environ(), **own})
+    checkout.git("clean", "-fdXq")
+    checkout.commit("Add the project")
+    return checkout
+
+
+@pytest.fixture(scope="module", params=LOCKED)
+def locked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Checkout]:
+    project = LOCKED[request.param]
+    return project, commit(project, tmp_path_factory.mktemp("project"))
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Cli:
+    """Return the program on a machine of its own, as in CI, with a way to the package registries."""
+    return Cli.create(tmp_path / "machine", **environ(), CI="true")
+
+
+@pytest.fixture
+def corepack(tmp_path: Path) -> dict[str, str]:
+    """Return the variables of a machine that has Node.js and Corepack, but neither yarn nor pnpm.
+
+    Corepack is to ask the registry that npm asks, and not for signatures, which mirrors do not pass on.
+    """
+    path = tmp_path / "path"
+    path.mkdir()
+    for name in ("node", "corepack", "git", "sh", "env", "sed", "dirname", "uname"):
+        (path / name).symlink_to(program(name))
+    registry = run(program("npm"), "config", "get", "registry", env={**os.environ, "PATH": SEARCH_PATH}).stdout.decode()
+    return {"PATH": str(path), "COREPACK_NPM_REGISTRY": registry.strip().rstrip("/"), "COREPACK_INTEGRITY_KEYS": "0"}
+
+
+def publish(cli: Cli, checkout: Checkout, *args: str, **env: str) -> Result:
+    """Run, and prove that checkout and home are as they were and nothing is left behind, whatever the run ended in."""
+    guard = Untouched(checkout.path, cli.home)
+    done = cli.run("run", *args, cwd=checkout.path, **env)
+    guard.check()
+    assert checkout.git("status", "--porcelain", "--ignored") == ""
+    assert cli.left_behind() == []
+    assert "Traceback" not in done.text
+    return done
+
+
+def published(checkout: Checkout) -> dict[str, bytes]:
+    files = checkout.origin.files("manifests").items()
+    return {name.removeprefix("dist/"): content for name, content in files if name.endswith(".yaml")}
+
+
+@pytest.mark.slow
+@pytest.mark.synth
+def test_manager__installs_what_its_lock_file_says(locked: tuple[Project, Checkout], cli: Cli) -> None:
+    project, checkout = locked
+    done = publish(cli, checkout).ok()
+    assert f"Install with {project.found} in the root of the checkout\n" in done.stdout
+    assert "can render something else" not in done.text
+    assert published(checkout) == project.manifests
+
+
+@pytest.mark.slow
+@pytest.mark.synth
+def test_manager__refuses_a_lock_file_that_disagrees_with_its_manifest(
+    locked: tuple[Project, Checkout], cli: Cli, tmp_path: Path
+) -> None:
+    project, original = locked
+    checkout = original.ci_checkout(tmp_path / "stale")
+    changed = project.files[project.manifest].replace("10.8.1", "10.8.0")
+    checkout.write(project.manifest, changed.encode())
+    checkout.git("commit", "--quiet", "--all", "--message", "Change the manifest alone")
+    done = publish(cli, checkout).exits(3)
+    assert re.search(project.words, done.text)
+
+
+@pytest.mark.slow
+@pytest.mark.synth
+@pytest.mark.parametrize("project", UNLOCKED.values(), ids=UNLOCKED)
+def test_manager__installs_without_a_lock_file_and_warns(project: Project, cli: Cli, tmp_path: Path) -> None:
+    checkout = commit(project, tmp_path)
+    done = publish(cli, checkout).ok()
+    assert f"Install with {project.found} in the root of the checkout\n" in done.stdout
+    assert "the same source can render something else tomorrow" in done.text
+    assert published(checkout) == project.manifests
+
+
+@pytest.mark.slow
+@pytest.mark.synth
+@pytest.mark.parametrize("project", COREPACK.values(), ids=COREPACK)
+def test_corepack__runs_the_version_that_the_project_asks_for(
+    project: Project, cli: Cli, corepack: dict[str, str], tmp_path: Path
+) -> None:
+    checkout = commit(project, tmp_path, **corepack)
+    done = publish(cli, checkout, **corepack).ok()
+    assert f"Install with {project.found} in the root of the checkout\n" in done.stdout
+    assert project.words in done.stdout
+    assert "is used here" not in done.text
+    assert published(checkout) == project.manifests
+
+
+@pytest.mark.slow
+@pytest.mark.synth
+def test_versions__are_asked_for_where_they_are_written(cli: Cli, corepack: dict[str, str], tmp_path: Path) -> None:
+    # As in the image: `pnpm` is there, and is Corepack, which runs what the package.json of its folder asks for.
+    shims = corepack["PATH"]
+    run("corepack", "enable", "--install-directory", shims, "pnpm", env=corepack)
+    checkout = commit(COREPACK["pnpm"], tmp_path, "apps/web", **corepack)
+    done = publish(cli, checkout, "--working-directory", "apps/web", **corepack).ok()
+    assert COREPACK["pnpm"].words in done.stdout
+    assert "is used here" not in done.text
+    assert published(checkout) == COREPACK["pnpm"].manifests
+
+
+MISMATCHES = {
+    ".nvmrc": ("javascript", {".nvmrc": "v18\n"}, r"node v[\d.]+ is used here, but \.nvmrc asks for v18"),
+    ".node-version": (
+        "javascript",
+        {".node-version": "18.1.0\n"},
+        r"node v[\d.]+ is used here, but \.node-version asks for 18\.1\.0",
+    ),
+    "engines": (
+        "javascript",
+        {"package.json": '{"engines": {"node": ">=99"}}'},
+        r"node v[\d.]+ is used here, but engines in package\.json asks for >=99",
+    ),
+    "packageManager": (
+        "javascript",
+        {"package.json": '{"packageManager": "npm@1.2.3"}'},
+        r"npm [\d.]+ is used here, but packageManager in package\.json asks for 1\.2\.3",
+    ),
+    ".python-version": (
+        "python",
+        {".python-version": "3.7\n"},
+        r"python3 Python [\d.]+ is used here, but \.python-version asks for 3\.7",
+    ),
+}
+
+
+@pytest.mark.parametrize(("language", "files", "sentence"), MISMATCHES.values(), ids=MISMATCHES)
+def test_versions__that_differ_are_named(
+    language: str, files: Mapping[str, str], sentence: str, cli: Cli, tmp_path: Path
+) -> None:
+    checkout = Checkout.create(tmp_path, {"web.yaml": config_map("web")})
+    checkout.write("cdk8s.yaml", f"language: {language}\napp: >-\n  {COPY_APP}\n".encode())
+    for name, text in files.items():
+        checkout.write(name, text.encode())
+    checkout.commit("Ask for other versions")
+    done = publish(cli, checkout, "--install", "none").ok()
+    assert re.search(sentence, done.text)
+
+
+REFUSED = {
+    "yarn classic": (
+        Project("yarn", greeter(node=">=99"), "", "yarn install --ignore-engines"),
+        r'The engine "node" is incompatible with this module\. Expected version ">=99"',
+    ),
+    "uv": (
+        Project("uv", {**shop(pyproject__toml=PYPROJECT), ".python-version": "3.99\n"}, "", "uv lock --python 3.11"),
+        "No interpreter found for Python 3.99",
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.synth
+@pytest.mark.parametrize(("project", "words"), REFUSED.values(), ids=REFUSED)
+def test_versions__that_a_manager_refuses_are_named_in_its_own_words(
+    project: Project, words: str, cli: Cli, tmp_path: Path
+) -> None:
+    done = publish(cli, commit(project, tmp_path)).exits(3)
+    assert re.search(words, done.text)
+
+
+@pytest.mark.slow
+@pytest.mark.synth
+def test_pip__refuses_a_package_with_another_hash(cli: Cli, tmp_path: Path) -> None:
+    pinned = f"constructs==10.8.1 --hash=sha256:{'0' * 64}\n"
+    checkout = commit(Project("python3", shop(requirements__txt=pinned), ""), tmp_path)
+    assert "THESE PACKAGES DO NOT MATCH THE HASHES" in publish(cli, checkout).exits(3).text
