@@ -3,7 +3,10 @@
     python bench/apps.py [repetitions]
 
 The ways take turns, so that a busy machine slows all of them, and the median counts. "CPU" is that of the whole
-process tree. A ratio is our wall time divided by the other one's, in the same run.
+process tree, "peak" that of its largest process. A ratio is our wall time divided by the other one's, in the same run.
+"app" is what dominates: the share of our wall time that the app command takes when nobody is around it.
+
+Caches are warm on both sides: `cdk8s synth` has those of the home folder, we have the folder of `cache-dir`.
 """
 
 from __future__ import annotations
@@ -30,7 +33,10 @@ ENVIRON = {
     "CDK8S_CHECK_UPGRADE": "false",
     "GIT_CONFIG_GLOBAL": os.devnull,
 }
+CACHE: dict[str, str] = {}
+"""Our variable that names the cache, once there is a folder for it."""
 TIMEOUT_S = 600
+CRD = ROOT / "examples" / "typescript" / "crds" / "maintenancewindow.yaml"
 
 JAVASCRIPT = """
 const {{ App, Chart, ApiObject }} = require('cdk8s');
@@ -52,6 +58,35 @@ for i in range({count}):
     ApiObject(chart, f"config-{{i}}", api_version="v1", kind="ConfigMap", metadata=metadata)
 app.synth()
 """
+
+
+TYPESCRIPT = """
+import {{ ApiObject, App, Chart }} from 'cdk8s';
+const app = new App();
+const chart = new Chart(app, 'chart');
+for (let i = 0; i < {count}; i++) {{
+  const metadata = {{ name: `config-${{i}}` }};
+  new ApiObject(chart, `config-${{i}}`, {{ apiVersion: 'v1', kind: 'ConfigMap', metadata }});
+}}
+app.synth();
+"""
+
+
+@dataclass(frozen=True)
+class Language:
+    """How an app is written and run; `modules` is the `node_modules` that it needs."""
+
+    file: str
+    template: str
+    command: str
+    modules: Path
+
+
+MODULES = ROOT / ".tools" / "npm" / "node_modules"
+LANGUAGES = {
+    "JavaScript": Language("main.js", JAVASCRIPT, "node main.js", MODULES),
+    "Python": Language("main.py", PYTHON, f"{sys.executable} main.py", MODULES),
+}
 
 
 @dataclass(frozen=True)
@@ -77,18 +112,27 @@ def call(argv: Sequence[str], cwd: Path, **env: str) -> Cost:
     return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss >> 10)
 
 
-def write_app(folder: Path, language: str, count: int, turn: int = 0) -> None:
+def write_app(folder: Path, language: Language, count: int, turn: int = 0) -> None:
     """Write an app of `count` resources."""
     folder.mkdir(parents=True, exist_ok=True)
-    name, template, command = (
-        ("main.js", JAVASCRIPT, "node main.js")
-        if language == "JavaScript"
-        else ("main.py", PYTHON, f"{sys.executable} main.py")
-    )
-    (folder / name).write_text(template.format(count=count, turn=turn))
-    (folder / "cdk8s.yaml").write_text(f"app: {command}\n")
+    (folder / language.file).write_text(language.template.format(count=count, turn=turn))
+    (folder / "cdk8s.yaml").write_text(f"app: {language.command}\n")
     if not (folder / "node_modules").exists():
-        (folder / "node_modules").symlink_to(ROOT / ".tools" / "npm" / "node_modules")
+        (folder / "node_modules").symlink_to(language.modules)
+
+
+def install_typescript(folder: Path) -> Language:
+    """Install what the TypeScript example's lock file says."""
+    example = ROOT / "examples" / "typescript"
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(example / name, folder)
+    call(("npm", "ci", "--no-audit", "--no-fund"), folder)
+    return Language("main.ts", TYPESCRIPT, "npx ts-node main.ts", folder / "node_modules")
+
+
+def alone(language: Language) -> Callable[[Path], Cost]:
+    """Return the way that runs the app command and nothing else."""
+    return lambda folder: call(("sh", "-c", language.command), folder, CDK8S_OUTDIR=f"{folder}.out")
 
 
 def theirs(folder: Path) -> Cost:
@@ -98,12 +142,13 @@ def theirs(folder: Path) -> Cost:
 
 def ours(folder: Path) -> Cost:
     """Run our render, without a target branch."""
-    return call((*OURS, "generate", "--install", "none"), folder)
+    return call((*OURS, "generate", "--install", "none"), folder, **CACHE)
 
 
 def many(folder: Path) -> Cost:
     """Render all apps below a folder in one run."""
-    return call((*OURS, "generate", "--install", "none", "--working-directory", "apps/*", "--path", "{app}"), folder)
+    argv = (*OURS, "generate", "--install", "none", "--working-directory", "apps/*", "--path", "{app}")
+    return call(argv, folder, **CACHE)
 
 
 def one_by_one(way: Callable[[Path], Cost]) -> Callable[[Path], Cost]:
@@ -119,7 +164,7 @@ def one_by_one(way: Callable[[Path], Cost]) -> Callable[[Path], Cost]:
 def publish(folder: Path, *options: str) -> Cost:
     """Publish all apps to the folder's own remote."""
     fixed = ("--working-directory", "apps/*", "--path", "{app}", "--install", "true")
-    return call((*OURS, "run", *fixed, *options), folder)
+    return call((*OURS, "run", *fixed, *options), folder, **CACHE)
 
 
 def make_checkout(folder: Path) -> None:
@@ -150,45 +195,77 @@ def show(title: str, costs: Mapping[str, Cost], reference: str, aim: float | Non
     """Print one line of the table: the first way against the reference."""
     first, other = next(iter(costs.values())), costs[reference]
     goal = f"{aim:5.2f}" if aim else "     "
+    share = f"{costs['alone'].wall / first.wall:5.0%}" if "alone" in costs else ""
     print(
         f"{title:42} {first.wall:7.2f} {other.wall:7.2f}  {first.wall / other.wall:5.2f} {goal}   "
-        f"{first.cpu:7.2f} {other.cpu:7.2f}   {first.memory:5} {other.memory:5}",
+        f"{first.cpu:7.2f} {other.cpu:7.2f}   {first.memory:5} {other.memory:5}   {share}",
         flush=True,
     )
 
 
 def single(base: Path, repetitions: int) -> None:
     """One app, few and many resources."""
-    for language, small, large in (("JavaScript", 0.25, 0.5), ("Python", 0.6, 0.8)):
+    for name, small, large in (("JavaScript", 0.25, 0.5), ("Python", 0.6, 0.8)):
+        language = LANGUAGES[name]
         for count, aim in ((1, small), (1000, large), (10_000, None)):
-            folder = base / f"{language}-{count}"
+            folder = base / f"{name}-{count}"
             write_app(folder, language, count)
-            costs = measure(folder, {"ours": ours, "cdk8s synth": theirs}, repetitions if count <= 1000 else 1)  # noqa: PLR2004
-            show(f"{language}, {count} resources", costs, "cdk8s synth", aim)
+            ways = {"ours": ours, "cdk8s synth": theirs, "alone": alone(language)}
+            costs = measure(folder, ways, repetitions if count <= 1000 else 1)  # noqa: PLR2004
+            show(f"{name}, {count} resources", costs, "cdk8s synth", aim)
+
+
+def several(base: Path, repetitions: int) -> None:
+    """Apps of the two most used languages, side by side, against `cdk8s synth` for one after the other."""
+    typescript = base / "typescript"
+    typescript.mkdir()
+    for name, language in (("Python", LANGUAGES["Python"]), ("TypeScript", install_typescript(typescript))):
+        for count in (1, 10, 50):
+            folder = base / f"{name}-apps-{count}"
+            for number in range(count):
+                write_app(folder / "apps" / f"app-{number}", language, 10)
+            ways = {"ours": many, "cdk8s synth": one_by_one(theirs)}
+            costs = measure(folder, ways, repetitions if count == 1 else 1)
+            show(f"{count} {name} app{'s' * (count > 1)}, against cdk8s synth in turn", costs, "cdk8s synth")
 
 
 def monorepo(base: Path, repetitions: int) -> None:
     """Many apps, and a run in which one or none of them changed."""
+    language = LANGUAGES["JavaScript"]
     folder = base / "twenty"
     for number in range(20):
-        write_app(folder / "apps" / f"app-{number}", "JavaScript", 10)
+        write_app(folder / "apps" / f"app-{number}", language, 10)
     ways = {"ours": many, "cdk8s synth, each": one_by_one(theirs), "ours, each": one_by_one(ours)}
     costs = measure(folder, ways, max(1, repetitions // 2))
     show("20 apps, against cdk8s synth in turn", costs, "cdk8s synth, each", 0.5)
     show("20 apps, against our own runs in turn", costs, "ours, each", 0.75)
     folder = base / "fifty"
     for number in range(50):
-        write_app(folder / "apps" / f"app-{number}", "JavaScript", 10)
+        write_app(folder / "apps" / f"app-{number}", language, 10)
     make_checkout(folder)
     full = publish(folder, "--hermetic", "true")
     rendered = publish(folder)
     publish(folder, "--hermetic", "true")
     unchanged = publish(folder, "--hermetic", "true")
-    write_app(folder / "apps" / "app-7", "JavaScript", 10, turn=1)
+    write_app(folder / "apps" / "app-7", language, 10, turn=1)
     one = publish(folder, "--hermetic", "true")
     show("50 hermetic apps, nothing changed", {"ours": unchanged, "all": full}, "all", 0.1)
     show("50 hermetic apps, one changed", {"ours": one, "all": full}, "all", 0.1)
     show("50 apps, not hermetic, nothing changed", {"ours": rendered, "all": full}, "all")
+
+
+def imports(base: Path, repetitions: int) -> None:
+    """Hold what generated imports add to a run, once they are in the cache, against `cdk8s import`."""
+    folder, language = base / "imports", LANGUAGES["JavaScript"]
+    write_app(folder, language, 1)
+    shutil.copy(CRD, folder)
+    (folder / "cdk8s.yaml").write_text(f"language: typescript\napp: {language.command}\nimports:\n  - {CRD.name}\n")
+    ours(folder)
+    cached = measure(folder, {"ours": ours}, repetitions)["ours"]
+    command = measure(folder, {"import": lambda app: call(("cdk8s", "import"), app)}, repetitions)["import"]
+    present = measure(folder, {"ours": ours}, repetitions)["ours"]
+    added = Cost(max(0.0, cached.wall - present.wall), max(0.0, cached.cpu - present.cpu), cached.memory)
+    show("imports from the cache, against cdk8s import", {"ours": added, "import": command}, "import", 0.05)
 
 
 def first_line(repetitions: int) -> None:
@@ -207,12 +284,15 @@ def main(argv: list[str]) -> None:
     """Print the table."""
     repetitions = int(argv[0]) if argv else 3
     base = Path(tempfile.mkdtemp(prefix="bench-apps-"))
-    print(f"{'':42} {'wall, s':>15}  {'ratio':>5}  {'aim':>4}   {'CPU, s':>15}   {'peak, MiB':>11}")
+    CACHE["INPUT_CACHE_DIR"] = str(base / "cache")
+    print(f"{'':42} {'wall, s':>15}  {'ratio':>5}  {'aim':>4}   {'CPU, s':>15}   {'peak, MiB':>11}   {'app':>5}")
     print(f"{'':42} {'ours':>7} {'other':>7}  {'':11}  {'ours':>8} {'other':>7}   {'ours':>5} {'other':>5}")
     try:
-        single(base, repetitions)
-        monorepo(base, repetitions)
         first_line(repetitions)
+        single(base, repetitions)
+        imports(base, repetitions)
+        monorepo(base, repetitions)
+        several(base, repetitions)
     finally:
         shutil.rmtree(base, ignore_errors=True)
 
