@@ -52,7 +52,7 @@ def render(
     A hermetic app gets a copy of its own, without the folders of its `neighbours`.
 
     Raises:
-        SynthError: names every app that failed; what the others rendered is in the log by then.
+        SynthError: names every app that failed; the evidence says what the others rendered.
 
     """
     with console.stage("Copy the checkout"):
@@ -145,18 +145,24 @@ def _all_or_error(
 ) -> tuple[RenderedManifests, ...]:
     rendered = [outcome for outcome in outcomes if not isinstance(outcome, PublishError)]
     errors = [(app, outcome) for app, outcome in zip(apps, outcomes, strict=True) if isinstance(outcome, PublishError)]
-    if len(apps) > 1:
-        for item in rendered:
-            _log.info("%s: %d files for %s", item.app, len(item.files), item.path or ".")
-    if len(errors) == 1:
-        raise errors[0][1]
-    if errors:
-        raise SynthError(
+    done = [
+        f"{item.app}: {len(item.files)} file{'s' * (len(item.files) != 1)} for {item.path or '.'}" for item in rendered
+    ]
+    if not errors:
+        for line in done if len(apps) > 1 else ():
+            _log.info("%s", line)
+        return tuple(rendered)
+    error = errors[0][1]
+    if len(errors) > 1:
+        error = SynthError(
             f"{len(errors)} of {len(apps)} apps failed: {', '.join(app.name for app, _ in errors)}.",
             evidence="\n\n".join(f"{error}\n{error.evidence}" for _, error in errors),
-            hint=errors[0][1].hint,
+            hint=error.hint,
         )
-    return tuple(rendered)
+    if done:
+        others = "\n".join(["Rendered, but not published without the rest:", *done])
+        error.evidence = "\n\n".join(filter(None, (error.evidence, others)))
+    raise error
 
 
 def _run_all(tasks: Sequence[_Task[T]], console: Console) -> list[T | PublishError]:

@@ -97,8 +97,7 @@ def test_render__names_the_app_that_failed_and_reports_the_others(monorepo: Mono
     monorepo.add("bad", "echo no good; exit 3")
     with pytest.raises(SynthError, match="The app bad failed with exit code 3") as error:
         monorepo.render("good", "bad")
-    assert error.value.evidence == "no good"
-    assert "good: 1 files for good" in monorepo.printed
+    assert error.value.evidence == "no good\n\nRendered, but not published without the rest:\ngood: 1 file for good"
 
 
 def test_render__names_all_apps_that_failed(monorepo: Monorepo) -> None:
@@ -109,6 +108,7 @@ def test_render__names_all_apps_that_failed(monorepo: Monorepo) -> None:
         monorepo.render("one", "two", "three")
     assert "first" in error.value.evidence
     assert "second" in error.value.evidence
+    assert "three: 1 file for three" in error.value.evidence
 
 
 def test_render__does_not_run_an_app_whose_installation_failed(monorepo: Monorepo) -> None:
