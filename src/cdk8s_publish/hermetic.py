@@ -13,6 +13,9 @@ import json
 import logging
 import os
 import shutil
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,14 +24,14 @@ from cdk8s_publish.commands import Command, run
 from cdk8s_publish.snapshot import digests
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from cdk8s_publish.apps import App
     from cdk8s_publish.synth import SynthOptions
 
 _log = logging.getLogger(__name__)
 
-FORMAT = 1
+FORMAT = 2
 """Raise it when a fingerprint of an earlier version must not count any more."""
 PROBE_S = 30
 TOOLS: Mapping[str, tuple[str, ...]] = {
@@ -47,7 +50,7 @@ def fingerprints(apps: Sequence[App], options: SynthOptions) -> dict[str, str]:
     """
     if options.visible is None:
         return {}
-    files = digests(options.workspace, [options.cache] if options.cache else [])
+    groups = _groups(digests(options.workspace, [options.cache] if options.cache else []), apps)
     variables = [(name, options.environ.get(name)) for name in sorted(options.visible)]
     shared = [FORMAT, __version__, _toolchain(options.environ), variables, options.has_type_check]
     found = {}
@@ -56,7 +59,7 @@ def fingerprints(apps: Sequence[App], options: SynthOptions) -> dict[str, str]:
             _log.warning("hermetic: %s is rendered every time, because %s", app.name, reason)
             continue
         others = left_out(app, apps)
-        seen = [(name, digest) for name, digest in files if not _is_below(name, others)]
+        seen = [(folder, digest) for folder, digest in groups if not _is_below(folder, others)]
         own = [app.directory, app.command, app.before, app.output, [step.command for step in app.install]]
         found[app.path] = hashlib.sha256(json.dumps([shared, own, seen]).encode()).hexdigest()
     return found
@@ -66,6 +69,25 @@ def left_out(app: App, apps: Sequence[App]) -> tuple[str, ...]:
     """Return the folders of other apps, which an app can't see; none that holds the app itself."""
     folders = (other.directory for other in apps if other.directory and other is not app)
     return tuple(folder for folder in folders if not _is_below(app.directory, (folder,)))
+
+
+def _groups(files: Iterable[tuple[str, str]], apps: Sequence[App]) -> list[tuple[str, str]]:
+    """Return a digest of all files that lie in one app's folder, by that folder; '' stands for those in no app's.
+
+    Each file is hashed once, however many apps can see it.
+    """
+    folders = {app.directory for app in apps}
+
+    @cache
+    def owner(path: str) -> str:
+        return path if path in folders or not path else owner(path.rpartition("/")[0])
+
+    groups: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for name, digest in files:
+        groups[owner(name)].append((name, digest))
+    return [
+        (folder, hashlib.sha256(json.dumps(group).encode()).hexdigest()) for folder, group in sorted(groups.items())
+    ]
 
 
 def _is_below(name: str, folders: Sequence[str]) -> bool:
@@ -79,12 +101,17 @@ def _reason_against(app: App) -> str:
 
 
 def _toolchain(environ: Mapping[str, str]) -> list[str]:
-    versions = []
     path = environ.get("PATH")
-    for name, argv in TOOLS.items():
-        if program := shutil.which(name, path=path):
-            done = run(Command((program, *argv[1:]), Path("/"), environ, PROBE_S), on_line=_log.debug)
-            versions.append(f"{name} {' '.join(done.excerpt)}")
+
+    def version(name: str) -> str:
+        program = shutil.which(name, path=path)
+        if not program:
+            return ""
+        done = run(Command((program, *TOOLS[name][1:]), Path("/"), environ, PROBE_S), on_line=_log.debug)
+        return f"{name} {' '.join(done.excerpt)}"
+
+    with ThreadPoolExecutor(len(TOOLS)) as pool:
+        versions = [text for text in pool.map(version, TOOLS) if text]
     if cli := shutil.which("cdk8s", path=path):
         package = Path(os.path.realpath(cli)).parent.parent / "package.json"
         versions.append(hashlib.sha256(package.read_bytes()).hexdigest() if package.is_file() else cli)
