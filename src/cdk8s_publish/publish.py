@@ -41,7 +41,8 @@ if TYPE_CHECKING:
 RACE_LIMIT_S = 300
 """How long a run goes on after others were faster. With 24 publishers on one branch each needs a few rounds."""
 
-TRANSIENT_ATTEMPTS = 4
+TRANSIENT_ATTEMPTS = 6
+"""With the pauses between them they outlast a server that restarts: a quarter of a minute, on average."""
 _BACKOFF_START_S = 0.25
 _BACKOFF_MAX_S = 8.0
 
