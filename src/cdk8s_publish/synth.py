@@ -155,6 +155,9 @@ class Place:
             **copied,
             "HOME": str(self.home),
             "TMPDIR": str(self.tmp),
+            # Java knows neither variable; jsii would leave its folder in the machine's own place for temporary files.
+            "JDK_JAVA_OPTIONS": f'{copied.get("JDK_JAVA_OPTIONS", "")} "-Duser.home={self.home}" '
+            f'"-Djava.io.tmpdir={self.tmp}"'.strip(),
             "PATH": path,
             "PIPENV_IGNORE_VIRTUALENVS": "1",
             "PIPENV_VENV_IN_PROJECT": "1",

@@ -12,7 +12,7 @@ import pytest
 from pip._internal.models.index import PyPI
 
 from support.checkouts import COPY_APP, Checkout, config_map
-from support.programs import ROOT, SEARCH_PATH, program, require, run
+from support.programs import ROOT, SEARCH_PATH, program, require, require_toolchain, run
 from support.runner import Cli
 from support.snapshots import Untouched
 
@@ -40,6 +40,35 @@ ApiObject(Chart(app, "shop"), "page", api_version="v1", kind="ConfigMap", metada
 app.synth()
 """,
 }
+MAIN_JAVA = """\
+import java.util.Map;
+import org.cdk8s.ApiObject;
+import org.cdk8s.ApiObjectMetadata;
+import org.cdk8s.App;
+import org.cdk8s.Chart;
+
+public class Main {
+    public static void main(String[] args) {
+        App app = new App();
+        ApiObject.Builder.create(new Chart(app, "shop"), "page").apiVersion("v1").kind("ConfigMap")
+            .metadata(ApiObjectMetadata.builder().name("page").build()).build();
+        app.synth();
+    }
+}
+"""
+# For Gradle 4, which Debian has, as well as for those of today.
+BUILD_GRADLE = """\
+plugins { id 'java' }
+repositories { mavenCentral() }
+dependencies {
+    implementation 'org.cdk8s:cdk8s:2.70.0'
+    implementation 'software.constructs:constructs:10.4.2'
+}
+task render(type: JavaExec) {
+    classpath = sourceSets.main.runtimeClasspath
+    if (hasProperty('mainClass')) { mainClass = 'Main' } else { main = 'Main' }
+}
+"""
 PYPROJECT = """\
 [project]
 name = "shop"
@@ -399,3 +428,18 @@ def test_pip__refuses_a_package_with_another_hash(cli: Cli, tmp_path: Path) -> N
     pinned = f"constructs==10.8.1 --hash=sha256:{'0' * 64}\n"
     checkout = commit(Project("python3", shop(requirements__txt=pinned), ""), tmp_path)
     assert "THESE PACKAGES DO NOT MATCH THE HASHES" in publish(cli, checkout).exits(3).text
+
+
+@pytest.mark.slow
+@pytest.mark.synth
+def test_gradle__is_left_to_the_app_command(cli: Cli, tmp_path: Path) -> None:
+    require_toolchain("gradle", "javac")
+    files = {
+        "cdk8s.yaml": "language: java\napp: gradle --quiet render\n",
+        "build.gradle": BUILD_GRADLE,
+        "src/main/java/Main.java": MAIN_JAVA,
+    }
+    checkout = commit(Project("gradle", files, ""), tmp_path)
+    done = publish(cli, checkout).ok()
+    assert "java app in the root of the checkout" in done.stdout
+    assert published(checkout) == SHOP_MANIFESTS

@@ -307,6 +307,17 @@ def test_synth__leads_variables_that_point_into_the_checkout_into_the_copy(
     assert lines == [f"{run}/source/sub", f"{workspace}-other", f"{run}/app/home", f"{run}/source"]
 
 
+def test_synth__gives_java_the_private_folders_too(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    require_toolchain("java", "javac")
+    monkeypatch.setenv("JDK_JAVA_OPTIONS", "-Dwhose=theirs")
+    names = ("user.home", "java.io.tmpdir", "whose")
+    shown = " ".join(f'System.out.println(System.getProperty("{name}"));' for name in names)
+    (workspace / "Where.java").write_text(f"class Where {{ public static void main(String[] a) {{ {shown} }} }}")
+    _, lines = render(workspace, "java Where.java")
+    run = workspace.parent / "run"
+    assert lines[-3:] == [f"{run}/app/home", f"{run}/app/tmp", "theirs"]
+
+
 def test_install__runs_a_command_of_the_user_before_the_app(workspace: Path) -> None:
     app = 'cp made "$CDK8S_OUTDIR/a.yaml"'
     rendered, _ = render(workspace, app, installs="echo 'a: 1' > made")
