@@ -150,6 +150,7 @@ class Step:
     reason: str
     replaces: tuple[str, ...] = ()
     warning: str = ""
+    is_compilation: bool = False
 
 
 _TERM = re.compile(r"([\^~<>=]*)v?\d+(\.(\d+|[xX*]))*")
@@ -423,7 +424,7 @@ def _compile(folder: Path, directory: str, command: str, program: str) -> list[S
         if missing and name in scripts and "synth" not in scripts[name]:
             compilation = f"{program} run {name}"
             reason = f"`{compilation}`, because {missing[0]} of the app command has to be compiled first"
-            return [Step(compilation, directory, reason)]
+            return [Step(compilation, directory, reason, is_compilation=True)]
     return []
 
 

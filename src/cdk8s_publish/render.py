@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from concurrent.futures import Future
 
-    from cdk8s_publish.apps import App
+    from cdk8s_publish.apps import App, Step
     from cdk8s_publish.log import Console
     from cdk8s_publish.model import RenderedManifests
     from cdk8s_publish.synth import SynthOptions
@@ -119,7 +119,10 @@ def _usable_cache(options: SynthOptions) -> Path | None:
 def _install(
     apps: Sequence[App], sources: Sequence[Path], private: Path, options: SynthOptions, console: Console
 ) -> list[PublishError | None]:
-    """Run every installation step once, also where several apps share it; return the failure for each app."""
+    """Run every installation step once, also where several apps share it; return the failure for each app.
+
+    The first steps of all apps run side by side, then the second ones: they need what the first ones made.
+    """
     needed = [[(source, step) for step in app.install] for app, source in zip(apps, sources, strict=True)]
     steps = tuple(dict.fromkeys(step for steps in needed for step in steps))
     pins = {pin: source for app, source in zip(apps, sources, strict=True) for pin in app.pins}
@@ -129,15 +132,19 @@ def _install(
         _log.info("Install with %s", step.reason)
         if step.warning:
             _log.warning("%s", step.warning)
-    tasks = [
-        _Task(
-            f"Install in {step.directory or 'the root of the checkout'}",
-            partial(synth.install, step, source, private / f"install-{number}", options),
-        )
-        for number, (source, step) in enumerate(steps)
-    ]
-    outcomes = dict(zip(steps, _run_all(tasks, console), strict=True))
-    return [next((error for step in steps if (error := outcomes[step])), None) for steps in needed]
+    outcomes: dict[tuple[Path, Step], PublishError | None] = {}
+    for turn in range(max(map(len, needed), default=0)):
+        ready = [steps[turn] for steps in needed if steps[turn:] and not any(map(outcomes.get, steps[:turn]))]
+        due = [step for step in dict.fromkeys(ready) if step not in outcomes]
+        tasks = [
+            _Task(
+                f"{'Compile' if step.is_compilation else 'Install'} in {step.directory or 'the root of the checkout'}",
+                partial(synth.install, step, source, private / f"install-{turn}-{number}", options),
+            )
+            for number, (source, step) in enumerate(due)
+        ]
+        outcomes |= zip(due, _run_all(tasks, console), strict=True)
+    return [next(filter(None, map(outcomes.get, steps)), None) for steps in needed]
 
 
 def _all_or_error(

@@ -82,7 +82,8 @@ def install(step: Step, source: Path, private: Path, options: SynthOptions, on_l
     done = place.run(command, environ)
     if done.timed_out or done.returncode != 0:
         where = step.directory or "the root of the checkout"
-        raise _step_failure(f"Installing dependencies in {where}", command, done, options.timeout_s)
+        what = "Compiling" if step.is_compilation else "Installing dependencies"
+        raise _step_failure(f"{what} in {where}", command, done, options.timeout_s)
 
 
 def synthesize(
@@ -341,13 +342,18 @@ def _step_failure(what: str, command: str, done: Completed, timeout_s: float) ->
     how = (
         f"did not finish within {timeout_s:g} seconds" if done.timed_out else f"failed with exit code {done.returncode}"
     )
-    hint = "The lines above are the program's own words."
-    if done.returncode == COMMAND_NOT_FOUND:
+    hint, program = "The lines above are the program's own words.", command.split(maxsplit=1)[0]
+    if done.returncode == COMMAND_NOT_FOUND and any(_says_missing(program, line) for line in done.excerpt):
         hint = (
-            f"{command.split(maxsplit=1)[0]} is not installed here. Install it before this step, or set the input "
+            f"{program} is not installed here. Install it before this step, or set the input "
             "`install` to a command that works, or to `none` when the dependencies are there already."
         )
     return SynthError(f"{what} {how}: {command}", evidence="\n".join(done.excerpt), hint=hint)
+
+
+def _says_missing(program: str, line: str) -> bool:
+    """Whether a shell says that a program is not there (dash, bash), and not one that the program started."""
+    return re.search(rf"\b{re.escape(program)}: (command )?not found", line) is not None
 
 
 _VERSION = re.compile(r"(Python )?v?\d")

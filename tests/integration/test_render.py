@@ -92,6 +92,28 @@ def test_render__installs_once_what_apps_share(monorepo: Monorepo, monkeypatch: 
     assert [item.files[0].read() for item in rendered] == [b"once\n", b"once\n"]
 
 
+def test_render__compiles_when_the_installation_is_done(monorepo: Monorepo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(render, "_workers", lambda tasks: tasks)
+    npm = Manager("npm", ("package.json",), "npm --version && npm --version && npm --version && echo done > installed")
+    monkeypatch.setattr(apps, "MANAGERS", {"node": (npm,)})
+    for name in ("a", "b"):
+        monorepo.add(name, "cp main.js $CDK8S_OUTDIR/main.yaml")
+        (monorepo.workspace / name / "package.json").write_text('{"scripts": {"compile": "cp installed main.js"}}')
+    rendered = monorepo.render("a", "b", install="auto")
+    assert [item.files[0].read() for item in rendered] == [b"done\n", b"done\n"]
+
+
+def test_render__does_not_compile_after_an_installation_that_failed(
+    monorepo: Monorepo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(apps, "MANAGERS", {"node": (Manager("npm", ("package.json",), "exit 5"),)})
+    monorepo.add("a", "node main.js")
+    (monorepo.workspace / "a" / "package.json").write_text('{"scripts": {"compile": "echo ran"}}')
+    with pytest.raises(SynthError, match="Installing dependencies in a failed with exit code 5"):
+        monorepo.render("a", install="auto")
+    assert "ran" not in monorepo.printed
+
+
 def test_render__names_the_app_that_failed_and_reports_the_others(monorepo: Monorepo) -> None:
     monorepo.add("good", write("good"))
     monorepo.add("bad", "echo no good; exit 3")

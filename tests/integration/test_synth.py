@@ -213,6 +213,15 @@ def test_synth__knows_the_trap_of_cdk8s_init(workspace: Path) -> None:
     assert "cdk8s init python-app" in error.value.hint
 
 
+@pytest.mark.parametrize(("command", "is_named"), [("no-such-manager install", True), ("sh -c no-such-part", False)])
+def test_install__says_that_a_program_is_missing_when_it_is_that_one(
+    workspace: Path, command: str, is_named: bool
+) -> None:
+    with pytest.raises(SynthError, match="exit code 127") as error:
+        render(workspace, "true", installs=command)
+    assert ("is not installed here" in error.value.hint) is is_named
+
+
 def test_synth__names_the_folder_that_an_app_insists_on(workspace: Path) -> None:
     with pytest.raises(SynthError, match="wrote to its own folder manifests/prod instead of") as error:
         render(workspace, "mkdir -p manifests/prod; echo 'a: 1' > manifests/prod/a.yaml")
