@@ -88,13 +88,22 @@ IGNORED = ".venv/\nnode_modules/\n.pnp.*\n.yarn/install-state.gz\n"
 
 
 def greeter(package_manager: str = "", node: str = "", **more: str) -> dict[str, str]:
-    """Return the JavaScript example with another package.json and `more` files; `__` stands for a dot."""
-    files = {name: (EXAMPLE / name).read_text() for name in ("cdk8s.yaml", "main.js")}
+    """Return the JavaScript example with another package.json and `more` files; `__` stands for a dot.
+
+    Where the package manager is named, the app has to be compiled first, in a way.
+    """
     package = json.loads((EXAMPLE / "package.json").read_text())
-    package |= {"packageManager": package_manager} if package_manager else {}
     package |= {"engines": {"node": node}} if node else {}
-    more_files = {name.replace("__", "."): text for name, text in more.items()}
-    return {**files, "package.json": json.dumps(package, indent=2), **more_files}
+    main = "main.js"
+    if package_manager:
+        main = "source.js"
+        package |= {"packageManager": package_manager, "scripts": {"compile": f"cp {main} main.js"}}
+    return {
+        "cdk8s.yaml": (EXAMPLE / "cdk8s.yaml").read_text(),
+        main: (EXAMPLE / "main.js").read_text(),
+        "package.json": json.dumps(package, indent=2),
+        **{name.replace("__", "."): text for name, text in more.items()},
+    }
 
 
 def shop(**more: str) -> dict[str, str]:
@@ -278,7 +287,7 @@ def corepack(tmp_path: Path) -> dict[str, str]:
     """
     path = tmp_path / "path"
     path.mkdir()
-    for name in ("node", "corepack", "git", "sh", "env", "sed", "dirname", "uname"):
+    for name in ("node", "corepack", "git", "sh", "env", "cp"):
         (path / name).symlink_to(program(name))
     registry = run(program("npm"), "config", "get", "registry", env={**os.environ, "PATH": SEARCH_PATH}).stdout.decode()
     return {"PATH": str(path), "COREPACK_NPM_REGISTRY": registry.strip().rstrip("/"), "COREPACK_INTEGRITY_KEYS": "0"}
@@ -404,6 +413,14 @@ REFUSED = {
     "yarn classic": (
         Project("yarn", greeter(node=">=99"), "", "yarn install --ignore-engines"),
         r'The engine "node" is incompatible with this module\. Expected version ">=99"',
+    ),
+    "pipenv": (
+        Project("pipenv", shop(Pipfile=PIPFILE + '[requires]\npython_version = "3.99"\n'), ""),
+        "Python 3.99 was not found on your system",
+    ),
+    "poetry": (
+        Project("poetry", shop(pyproject__toml=PYPROJECT.replace(">=3.11,<4", ">=3.99,<4") + POETRY), ""),
+        r"Python version [\d.]+ is not supported by the project",
     ),
     "uv": (
         Project("uv", {**shop(pyproject__toml=PYPROJECT), ".python-version": "3.99\n"}, "", "uv lock --python 3.11"),
