@@ -58,6 +58,12 @@ def test_page__links_lead_somewhere(page: Path) -> None:
         assert not anchor or anchor in anchors(found), f"{target}: there is no such heading"
 
 
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_page__shows_each_picture_once(page: Path) -> None:
+    pictures = re.findall(r"!\[[^]]+\]\(([^)\s]+)\)", prose(page))
+    assert sorted(set(pictures)) == sorted(pictures)
+
+
 def test_pages__are_all_reachable_from_the_readme() -> None:
     seen, pending = set(), [ROOT / "README.md", ROOT / "docs/README.md"]
     while pending:
