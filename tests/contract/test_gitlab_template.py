@@ -180,3 +180,15 @@ def test_template__refuses_what_an_input_can_not_be(pipeline: Pipeline) -> None:
     pipeline.include("local", mode="sometimes")
     with pytest.raises(AssertionError, match="mode"):
         pipeline.local("--list-json")
+
+
+@pytest.mark.parametrize("source", ["push", "merge_request_event"])
+def test_our_pipeline__builds_the_image_that_its_own_job_runs_in(source: str, pipeline: Pipeline) -> None:
+    for name in (".gitlab-ci.yml", ".gitlab-ci-template.yml"):
+        shutil.copy(ROOT / name, pipeline.checkout.path)
+    pipeline.checkout.commit("Use our own pipeline")
+    if source != "push":
+        pipeline.checkout.git("checkout", "--quiet", "-b", "topic")
+    jobs = pipeline.jobs(CI_PIPELINE_SOURCE=source)
+    assert any(name.startswith("self") for name in jobs)
+    assert any(name.startswith("build image") for name in jobs)
