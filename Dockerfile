@@ -107,7 +107,9 @@ LABEL org.opencontainers.image.title="cdk8s-publish" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.created="${CREATED}"
-HEALTHCHECK --interval=5m --timeout=60s CMD ["cdk8s-publish", "--version"]
+# `--version` leaves out what is missing or does not start.
+HEALTHCHECK --interval=5m --timeout=60s \
+  CMD ["sh", "-c", "test $(cdk8s-publish --version | grep -cE '^  (git|ssh|gpg|node|npm|cdk8s) ') = 6"]
 # No init between: Python is process 1 and handles the signals of a cancelled job itself. "-I": variables and files of
 # the user's checkout can't change what this Python imports.
 ENTRYPOINT ["python3", "-I", "/app/entrypoint.py"]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -74,12 +76,18 @@ def test_image__names_its_source() -> None:
     assert labels["org.opencontainers.image.version"] == __version__
     assert labels["org.opencontainers.image.licenses"] == "Apache-2.0"
     assert labels["org.opencontainers.image.source"].startswith("https://")
+    assert re.fullmatch(r"[0-9a-f]{40}", labels["org.opencontainers.image.revision"])
+    assert datetime.fromisoformat(labels["org.opencontainers.image.created"]).tzinfo
 
 
-def test_image__asks_itself_whether_it_is_whole() -> None:
+@pytest.mark.parametrize("broken", ["", "/usr/local/bin/node", "/usr/bin/git", "/usr/bin/gpg"])
+def test_image__asks_itself_whether_it_is_whole(broken: str, folder: Path) -> None:
     found = inspect("default")
     check = found.get("Healthcheck") or found["Config"]["Healthcheck"]  # podman, Docker
-    assert check["Test"] == ["CMD", "cdk8s-publish", "--version"]
+    _, program, *args = check["Test"]
+    options = (f"--volume=/dev/null:{broken}:ro",) if broken else ()
+    asked = container(folder, "default", f"--entrypoint={program}", *options).run({}, *args)
+    assert (asked.code != 0) == bool(broken), asked.text
 
 
 def test_image__starts_without_compiling(folder: Path) -> None:
