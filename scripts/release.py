@@ -1,6 +1,6 @@
 """Keep what main says and what a release says honest.
 
-    python3 scripts/release.py version 1.2.3          fail unless this is the version of the source, unreleased
+    python3 scripts/release.py version 1.2.3          fail unless the source says so and the release would be the newest
     python3 scripts/release.py pin 1.2.3 sha256:…     point action.yml and the GitLab template at this very image
     python3 scripts/release.py check <source> <tag>   fail unless the tag is the source plus exactly that change
 
@@ -27,6 +27,20 @@ def source_version() -> str:
     """Return the version that the source claims."""
     text = (ROOT / "src/cdk8s_publish/__init__.py").read_text(encoding="utf-8")
     return text.partition('__version__ = "')[2].partition('"')[0]
+
+
+def check_version(version: str) -> None:
+    """Refuse what is not the source's version, and what is not newer than every release of its major version.
+
+    A second release of a version would put another image behind its name; one of an older version would take `v1` back.
+    """
+    if version != source_version():
+        sys.exit(f"release: the tag is {version}, the source says {source_version()}")
+    tags = _git("ls-remote", "--tags", "origin", f"v{version.partition('.')[0]}.*")
+    released = re.findall(r"refs/tags/v(\d+)\.(\d+)\.(\d+)$", tags, re.MULTILINE)
+    newest = max((tuple(map(int, parts)) for parts in released), default=())
+    if tuple(map(int, version.split("."))) <= newest:
+        sys.exit(f"release: v{'.'.join(map(str, newest))} is out already")
 
 
 def pinned(text: str, path: str, version: str, digest: str) -> str:
@@ -69,8 +83,7 @@ def main(argv: list[str]) -> None:
     """Run one of the three commands."""
     match argv:
         case ["version", version]:
-            if version != source_version():
-                sys.exit(f"release: the tag is {version}, the source says {source_version()}")
+            check_version(version)
         case ["pin", version, digest]:
             for path in (ACTION, *TEMPLATES):
                 file = ROOT / path

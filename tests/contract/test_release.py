@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DIGEST = "sha256:" + "ab" * 32
+VERSION = "1.2.3"
 FILES = (
     "action.yml",
     ".gitlab-ci-template.yml",
@@ -84,7 +85,32 @@ def test_release__of_a_tag_instead_of_a_digest_is_refused(source: Path) -> None:
 
 
 def test_release__of_another_version_than_the_sources_is_refused(source: Path) -> None:
-    assert release(source, "version", "0.0.1").returncode == 1
+    assert "the source says" in release(source, "version", "0.0.1").stderr
+
+
+@pytest.mark.parametrize(
+    ("tags", "is_new"),
+    [
+        ((), True),
+        (("1.2.3", "v1"), True),  # what started the release, and the moving tag
+        (("v1.2.2", "v1.1.20", "v2.0.0"), True),
+        (("v1.2.3",), False),
+        (("v1.10.0",), False),
+    ],
+)
+def test_release__has_to_be_the_newest_of_its_major_version(
+    tags: tuple[str, ...], is_new: bool, source: Path, tmp_path: Path
+) -> None:
+    version = source / "src/cdk8s_publish/__init__.py"
+    version.write_text(f'__version__ = "{VERSION}"\n', encoding="utf-8")
+    origin = tmp_path / "origin.git"
+    git("init", "--quiet", "--bare", origin, cwd=tmp_path)
+    git("remote", "add", "origin", origin, cwd=source)
+    for name in tags:
+        git("push", "--quiet", "origin", f"HEAD:refs/tags/{name}", cwd=source)
+    done = release(source, "version", VERSION)
+    assert (done.returncode == 0) == is_new, done.stderr
+    assert is_new or "is out already" in done.stderr
 
 
 def test_main__builds_the_dockerfile_beside_it() -> None:
