@@ -73,6 +73,9 @@ reads the memory of another process, or loads code into the kernel that does. MK
 build: root without them has fewer rights than the processes above us, and the kernel lets nobody look into a process
 with more rights than its own (ptrace(2), "Ptrace access mode checking"), not into the job's shell either."""
 
+_CHANGING_USERS = 1 << 0 | 1 << 6 | 1 << 7
+"""CHOWN, SETGID, SETUID as bits of CapEff in proc_pid_status(5)."""
+
 _COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
 _ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
@@ -170,6 +173,21 @@ def end_all() -> None:
 def is_foreign_code_running() -> bool:
     """Whether any program of `run` is alive: no process with a credential may be started beside it."""
     return bool(_running)
+
+
+def can_change_users() -> bool:
+    """Whether files can be given to other users and programs run as them: as root, unless a container took that away.
+
+    Kubernetes and the runners on it often do (`drop: [ALL]`).
+    """
+    if os.geteuid() != 0:
+        return False
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+    except FileNotFoundError:  # not Linux: root is root
+        return True
+    effective = re.search(r"^CapEff:\s*([0-9a-f]+)$", status, re.MULTILINE)
+    return effective is None or int(effective[1], 16) & _CHANGING_USERS == _CHANGING_USERS
 
 
 def printable(line: str) -> str:

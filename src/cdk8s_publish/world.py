@@ -71,6 +71,9 @@ def _foreign_user(root: Path) -> tuple[int, int] | None:
     """
     if os.geteuid() != 0:
         return None
+    if not commands.can_change_users():
+        _log.info("The app runs as root: this container may not run programs as another user")
+        return None
     status = root.stat()
     owner = (status.st_uid, status.st_gid)
     if status.st_uid == 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -109,6 +110,17 @@ def test_app__of_a_workspace_of_root_runs_as_another_user(
     job = container.run(environ(workspace, http_server, INPUT_APP=app), "sh", stdin=script()).ok()
     assert b"user-1001" in checkout.origin.files("manifests")["dist/me.yaml"]
     assert "user 1001" in job.text
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="the workspace has to belong to root")
+def test_job__works_where_root_may_not_change_users(
+    container: Container, workspace: Checkout, checkout: Checkout, http_server: GitHttpServer
+) -> None:
+    stripped = replace(container, options=(*container.options, "--cap-drop=ALL", "--security-opt=no-new-privileges"))
+    job = stripped.run(environ(workspace, http_server), "sh", stdin=script()).ok()
+    assert dotenv(workspace.path)["PUBLISH_REVISION"] == checkout.origin.tip("manifests")
+    assert "The app runs as root" in job.text
+    assert list(container.tmp.iterdir()) == []
 
 
 def test_job__keeps_downloads_for_the_next_one(

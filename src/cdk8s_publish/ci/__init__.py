@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from cdk8s_publish.commands import can_change_users
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
@@ -88,7 +90,7 @@ def write_file(path: Path, text: str) -> None:
 @contextmanager
 def _as_owner(folder: Path) -> Iterator[None]:
     """Give up root's rights for those of a folder's owner, who may have let foreign code put links there."""
-    if os.geteuid() != 0:
+    if not can_change_users():
         yield
         return
     status, group, groups = folder.lstat(), os.getegid(), os.getgroups()
