@@ -26,7 +26,7 @@ from cdk8s_publish.model import Level
 from cdk8s_publish.private import private_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, MutableMapping, Sequence
+    from collections.abc import Iterable, Mapping, MutableMapping, Sequence
     from typing import TextIO
 
     from cdk8s_publish.ci import Product
@@ -146,9 +146,9 @@ class _Run:
     def _finish(self, result: Result) -> None:
         from cdk8s_publish import diff, report  # noqa: PLC0415
 
-        patch = diff.patch(result.publication.changes)
-        if patch:
-            self._screen.quote("Diff", _shortened(patch))
+        changes = result.publication.changes
+        if any(one.items for one in changes):
+            self._screen.quote("Diff", _shortened(diff.patch(changes)))
         for finding in result.findings:
             if finding.level is Level.WARNING:
                 self._screen.annotate(finding.level, str(finding))
@@ -157,16 +157,20 @@ class _Run:
         times = " · ".join(f"{stage.title} {stage.seconds:.1f} s" for stage in stages)
         self._screen.line(f"Time: {sum(stage.seconds for stage in stages):.1f} s ({times})")
         if self._inputs.diff_file:
-            write_file(Path(self._inputs.diff_file).absolute(), patch)
+            write_file(Path(self._inputs.diff_file).absolute(), diff.patch(changes))
         summary = report.summary(result.publication, result.context, result.findings, stages, target_url=url)
         self._product.write_summary(self._screen.redact(summary))
         self._product.write_outputs(report.outputs(result.publication, result.context, self._inputs.diff_file))
 
 
-def _shortened(patch: str) -> list[str]:
-    *lines, rest = patch.removesuffix("\n").split("\n", LOGGED_DIFF_LINES)
-    is_longer = len(lines) == LOGGED_DIFF_LINES
-    return [*lines, f"… and {rest.count(chr(10)) + 1} more lines" if is_longer else rest]
+def _shortened(patch: Iterable[str]) -> list[str]:
+    lines, left_out = list[str](), 0
+    for part in patch:
+        found = part.removesuffix("\n").split("\n")
+        room = LOGGED_DIFF_LINES - len(lines)
+        lines += found[:room]
+        left_out += len(found[room:])
+    return [*lines, *([f"… and {left_out} more lines"] if left_out else [])]
 
 
 def catch_signals() -> None:

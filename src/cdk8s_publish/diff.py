@@ -61,9 +61,9 @@ def compare(delta: Delta, checked: Checked, old: Mapping[Sha, bytes]) -> Changes
     return Changes(delta.rendered.path, tuple(items), checked.manifests, delta.moved)
 
 
-def patch(changes: Iterable[Changes]) -> str:
-    """Return all diffs as one file, paths relative to the root of the target branch."""
-    parts = []
+def patch(changes: Iterable[Changes]) -> Iterator[str]:
+    """Yield the parts of one file with all diffs, paths relative to the root of the target branch."""
+    separator = ""
     for one in changes:
         prefix = f"{one.path}/" if one.path else ""
         for item in one.items:
@@ -71,8 +71,9 @@ def patch(changes: Iterable[Changes]) -> str:
             old = "/dev/null" if item.kind is ChangeKind.ADDED else before
             new = "/dev/null" if item.kind is ChangeKind.REMOVED else after
             names = (f"# {item.kind}: {item.title}", f"--- {old}", f"+++ {new}")
-            parts += [*(_visible(name.replace("\n", "\\n")) for name in names), item.diff]
-    return "\n".join(parts)
+            head = "\n".join(_visible(name.replace("\n", "\\n")) for name in names)
+            yield f"{separator}{head}\n{item.diff}"
+            separator = "\n"
 
 
 def _by_resource(files: Iterable[tuple[Manifest, ...]]) -> dict[ResourceId, tuple[Manifest, ...]]:

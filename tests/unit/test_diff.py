@@ -184,7 +184,7 @@ def test_compare__one_identity_twice_on_the_tip(rendering: Rendering) -> None:
 def test_patch__is_one_file_of_all_diffs(rendering: Rendering) -> None:
     new = {"a.yaml": resource("a", rest="data: {}\n"), "b.yaml": resource('"b\\nc"')}
     changes = compared(rendering, new, {"a.yaml": resource("a"), "c.txt": b"x\n"})
-    assert patch([changes]) == (
+    assert "".join(patch([changes])) == (
         "# modified: ConfigMap a\n--- a/dist/a.yaml\n+++ b/dist/a.yaml\n"
         "@@ -2,4 +2,4 @@\n kind: ConfigMap\n metadata:\n   name: a\n-data: {a: b}\n+data: {}\n\n"
         "# added: ConfigMap b\\nc\n--- /dev/null\n+++ b/dist/b.yaml\n"
@@ -249,7 +249,7 @@ class TestSecrets:
     def test_secret__that_becomes_a_config_map(self, rendering: Rendering) -> None:
         old = {"s.yaml": secret(f"data: {{a: {encoded(VALUE)}}}\nstringData: {{b: {OTHER}}}\n")}
         new = {"s.yaml": resource("s", rest=f"data: {{a: {VALUE}, b: {encoded(OTHER)}, url: 'x://u:{OTHER}@h'}}\n")}
-        text = patch([compared(rendering, new, old)])
+        text = "".join(patch([compared(rendering, new, old)]))
         assert "url: 'x://u:***@h'" in text
         for value in (VALUE, OTHER):
             assert value not in text
@@ -259,7 +259,7 @@ class TestSecrets:
         annotation = f'\'{{"data":{{"pin":"1234","a":"{encoded(VALUE)}"}}}}\''
         last_applied = f"    kubectl.kubernetes.io/last-applied-configuration: {annotation}\n"
         new = secret(f"  annotations:\n    note: is {VALUE}\n{last_applied}stringData: {{a: {VALUE}, pin: '1234'}}\n")
-        text = patch([compared(rendering, {"s.yaml": new}, {})])
+        text = "".join(patch([compared(rendering, {"s.yaml": new}, {})]))
         assert "note: is ***" in text
         for value in (VALUE, encoded(VALUE), "1234"):
             assert value not in text
@@ -267,24 +267,23 @@ class TestSecrets:
     def test_secret__repeated_in_another_file(self, rendering: Rendering) -> None:
         old = {"a.txt": f"a {VALUE}\n".encode(), "s.yaml": secret(f"stringData: {{a: {VALUE}}}\n")}
         new = {"a.txt": f"b {VALUE}\n".encode(), "s.yaml": secret("stringData: {a: b}\n")}
-        text = patch([compared(rendering, new, old)])
+        text = "".join(patch([compared(rendering, new, old)]))
         assert "-a ***\n+b ***\n" in text
 
     def test_secret__that_begins_another(self, rendering: Rendering) -> None:
         files = {"s.yaml": secret(f"stringData: {{a: {VALUE}, b: {VALUE}{OTHER}}}\n")}
-        text = patch(
-            [compared(rendering, {**files, "c.yaml": resource("c", rest=f"data: {{b: {VALUE}{OTHER}}}\n")}, {})]
-        )
+        new = {**files, "c.yaml": resource("c", rest=f"data: {{b: {VALUE}{OTHER}}}\n")}
+        text = "".join(patch([compared(rendering, new, {})]))
         assert "data: {b: ***}" in text
 
     def test_secret__at_the_end_of_a_text(self, rendering: Rendering) -> None:
         files = {"s.yaml": secret("stringData: {a: abc123}\n"), "a.txt": b"abc123"}
-        assert "abc123" not in patch([compared(rendering, files, {})])
+        assert "abc123" not in "".join(patch([compared(rendering, files, {})]))
 
     def test_secret__of_several_lines(self, rendering: Rendering) -> None:
         files = {"s.yaml": secret(f'stringData: {{a: "{VALUE}\\n{OTHER}"}}\n')}
         repeated = resource("c", rest=f"data:\n  b: |\n    {VALUE}\n    {OTHER}\n")
-        text = patch([compared(rendering, {**files, "c.yaml": repeated}, {})])
+        text = "".join(patch([compared(rendering, {**files, "c.yaml": repeated}, {})]))
         assert "+  b: |\n+    ***\n+    ***\n" in text
 
     def test_secret__in_a_list(self, rendering: Rendering) -> None:
@@ -305,6 +304,6 @@ class TestSecrets:
         with tempfile.TemporaryDirectory() as folder:
             rendering = Rendering(Path(folder))
             new = {"s.yaml": secret(yaml.safe_dump({"stringData": words}, default_style='"')), "c.yaml": resource("c")}
-            text = patch([compared(rendering, new, {})])
+            text = "".join(patch([compared(rendering, new, {})]))
             assert "***" in text
             assert "secret" not in text

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from cdk8s_publish.commands import can_change_users
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from cdk8s_publish.model import Level
@@ -76,7 +76,7 @@ class Product(Protocol):
         ...
 
 
-def write_file(path: Path, text: str) -> None:
+def write_file(path: Path, parts: Iterable[str]) -> None:
     """Write a file that the user asked for; it and new folders belong to whom the folder above belongs to.
 
     What root leaves in a workspace would break the user's later steps.
@@ -84,7 +84,8 @@ def write_file(path: Path, text: str) -> None:
     with _as_owner(next(parent for parent in path.parents if os.path.lexists(parent))):
         path.parent.mkdir(parents=True, exist_ok=True)
         # Names of files need not be UTF-8, but what is read as text must be.
-        path.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")
+        with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as stream:
+            stream.writelines(parts)
 
 
 @contextmanager

@@ -98,4 +98,4 @@ class GitLab:
 
     def _write(self, variable: str, text: str) -> None:
         if self._environ.get(variable):
-            write_file(Path(self._environ[variable]).absolute(), text)
+            write_file(Path(self._environ[variable]).absolute(), [text])
