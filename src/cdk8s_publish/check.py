@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from cdk8s_publish.manifests import Delta
-    from cdk8s_publish.model import Changes, Manifest, RenderedFile, RenderedManifests, ResourceId, Sha
+    from cdk8s_publish.model import Change, Changes, Manifest, RenderedFile, RenderedManifests, ResourceId, Sha
 
 REMOVAL_MINIMUM = 5
 """Fewer removed resources than this are never "too many", whatever their share."""
@@ -278,25 +278,36 @@ def _ordered(findings: Iterable[Finding], delta: Delta) -> tuple[Finding, ...]:
 
 
 def check_changes(changes: Sequence[Changes], *, consent: bool) -> tuple[Finding, ...]:
-    """Hold the removals of a whole run against the removal budget; with `consent` they only warn.
+    """Hold the removals of a run against the removal budget of each folder and of all; with `consent` they only warn.
 
     A resource that moved to another folder of the same run is not removed.
     """
     added = {item.resource for one in changes for item in one.of(ChangeKind.ADDED)}
-    findings = []
-    for one in changes:
-        gone = [item for item in one.of(ChangeKind.REMOVED) if item.resource and item.resource not in added]
-        before = one.manifests - _resources(one, ChangeKind.ADDED) + _resources(one, ChangeKind.REMOVED)
-        if len(gone) >= REMOVAL_MINIMUM and 2 * len(gone) > before:
-            names = ", ".join(item.title for item in gone[:_LISTED])
-            more = f" and {len(gone) - _LISTED} more" if len(gone) > _LISTED else ""
-            what = f"{len(gone)} of {before} resources in {one.path or '.'}"
-            findings.append(_removal("removal-budget", what, f": {names}{more}.", consent=consent))
-        for item in gone:
-            if item.resource and (item.resource.group, item.resource.kind) in PRECIOUS:
-                finding = _removal("precious-removal", item.title, ", and with it what it holds.", consent=consent)
-                findings.append(replace(finding, file=item.file, resource=item.resource))
+    gone = [[item for item in one.of(ChangeKind.REMOVED) if item.resource not in {None, *added}] for one in changes]
+    before = [
+        one.manifests - _resources(one, ChangeKind.ADDED) + _resources(one, ChangeKind.REMOVED) for one in changes
+    ]
+    findings = [
+        finding
+        for one, items, count in zip(changes, gone, before, strict=True)
+        for finding in _budget(items, count, one.path or ".", consent=consent)
+    ]
+    # Many small folders can vanish without any of them losing five.
+    findings = findings or _budget([*chain(*gone)], sum(before), "all folders of this run", consent=consent)
+    for item in chain(*gone):
+        if item.resource and (item.resource.group, item.resource.kind) in PRECIOUS:
+            finding = _removal("precious-removal", item.title, ", and with it what it holds.", consent=consent)
+            findings.append(replace(finding, file=item.file, resource=item.resource))
     return tuple(findings)
+
+
+def _budget(gone: Sequence[Change], before: int, where: str, *, consent: bool) -> list[Finding]:
+    if len(gone) < REMOVAL_MINIMUM or 2 * len(gone) <= before:
+        return []
+    names = ", ".join(item.title for item in gone[:_LISTED])
+    more = f" and {len(gone) - _LISTED} more" if len(gone) > _LISTED else ""
+    what = f"{len(gone)} of {before} resources in {where}"
+    return [_removal("removal-budget", what, f": {names}{more}.", consent=consent)]
 
 
 def _removal(rule: str, what: str, rest: str, *, consent: bool) -> Finding:

@@ -296,6 +296,22 @@ def test_removals__budget(removed: int, left: int, *, is_refused: bool) -> None:
     assert [finding.rule for finding in findings] == ["removal-budget"] * is_refused
 
 
+@pytest.mark.parametrize(("removed", "left", "is_refused"), [(4, 1, True), (2, 2, False), (1, 0, False)])
+def test_removals__budget_holds_for_all_folders_together(removed: int, left: int, *, is_refused: bool) -> None:
+    names = configs(4 * removed)
+    folders = [changes(names[n::4], left=left, path=f"app-{n}") for n in range(4)]
+    findings = check_changes(folders, consent=False)
+    assert [finding.rule for finding in findings] == ["removal-budget"] * is_refused
+    if is_refused:
+        assert f"{4 * removed} of {4 * (removed + left)} resources in all folders of this run" in findings[0].message
+
+
+def test_removals__budget_of_one_folder_is_not_reported_twice() -> None:
+    folders = [changes(configs(9), left=0, path="a"), changes([], left=1, path="b")]
+    (finding,) = check_changes(folders, consent=False)
+    assert "9 of 9 resources in a" in finding.message
+
+
 def test_removals__message_lists_what_would_go() -> None:
     (finding,) = check_changes([changes(configs(25), left=3)], consent=False)
     assert finding.level is Level.ERROR
