@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from cdk8s_publish.errors import CheckError
 from cdk8s_publish.manifests import HELM_FILE, KUSTOMIZATION_FILES, MANIFESTS, parse, role
 from cdk8s_publish.model import METADATA_FILE, ChangeKind, Finding, Level
 
@@ -275,6 +276,20 @@ def _ordered(findings: Iterable[Finding], delta: Delta) -> tuple[Finding, ...]:
         for finding in findings
     )
     return tuple(sorted(softened, key=lambda one: (list(Level).index(one.level), one.file, one.rule, one.message)))
+
+
+def refuse(findings: Sequence[Finding]) -> None:
+    """Raise a CheckError that names the findings which are errors, if there are any."""
+    errors = [finding for finding in findings if finding.level is Level.ERROR]
+    if not errors:
+        return
+    count = len(errors)
+    raise CheckError(
+        errors[0].message + (f" ({count - 1} more finding{'s' * (count > 2)})" if count > 1 else ""),  # noqa: PLR2004
+        evidence="\n".join(map(str, errors)) if count > 1 or errors[0].file else "",
+        hint="\n".join(dict.fromkeys(finding.hint for finding in errors if finding.hint)),
+        findings=tuple(findings),
+    )
 
 
 def check_changes(changes: Sequence[Changes], *, consent: bool) -> tuple[Finding, ...]:

@@ -6,6 +6,7 @@ Heavy imports wait until the first line of the log is out: whoever watches a job
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gc
 import io
 import os
@@ -82,6 +83,10 @@ def main(argv: Sequence[str], environ: MutableMapping[str, str], stdout: TextIO,
         return _Run(inputs, product, screen, dict(environ), is_verbose=options.verbose).command(command, stdout)
     except PublishError as error:
         return _report_failure(error, screen)
+    except BrokenPipeError:  # whoever read what we print has left, as `head` does; there is nobody to tell
+        for stream in (stdout, stderr):  # what is still to be flushed must not fail as well
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        return InterruptedRunError.exit_code
     except OSError as error:
         reason = f"{error.strerror or error}: {error.filename}" if error.filename else str(error)
         hint = "Make room, or let TMPDIR name a folder that can be written."
@@ -113,6 +118,8 @@ class _Run:
         self._screen.line(f"cdk8s-publish {__version__}")
         catch_signals()
         with logging_to(self._screen, is_verbose=self._is_verbose), private_folder() as private:
+            if self._inputs.diff_file and Path(self._inputs.diff_file).is_dir():
+                raise InputError(f"diff-file: {self._inputs.diff_file!r} is a folder", hint="Name a file in it.")
             from cdk8s_publish.world import World  # noqa: PLC0415  # YAML and the rest: after the first line
 
             world = World(self._environ, Path.cwd(), private.path, self._product, self._screen)
@@ -229,7 +236,8 @@ def _flux(options: Mapping[str, Any], node: str, stdout: TextIO) -> int:
 
     raw = {name: value for name, value in options.items() if value is not None and name not in _OWN}
     if not raw.get("url"):
-        raw["url"] = split_credential(Checkout(Path.cwd(), {}).remote_url())[0]
+        with contextlib.suppress(InputError):  # outside a checkout; `parse` asks for the URL
+            raw["url"] = split_credential(Checkout(Path.cwd(), {}).remote_url())[0]
     stdout.write(charts.render(charts.parse(raw), node))
     return 0
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cdk8s_publish import check
-from cdk8s_publish.errors import CheckError
 from cdk8s_publish.manifests import MANIFESTS, delta, role
-from cdk8s_publish.model import Folder, Level
+from cdk8s_publish.model import Folder
 from cdk8s_publish.render import render
 from cdk8s_publish.world import find_apps, relative_folders, synth_options
 
@@ -28,9 +27,6 @@ def generate(inputs: Inputs, world: World) -> bytes:
     documents = []
     options = synth_options(inputs, world, world.folder, inputs.secrets)
     for rendered in render(found, world.private, options, world.console, found):
-        findings = check.check(delta(rendered, Folder(rendered.path)), policy, {}).findings
-        errors = [finding for finding in findings if finding.level is Level.ERROR]
-        if errors:
-            raise CheckError(errors[0].message, evidence="\n".join(map(str, errors)), findings=findings)
+        check.refuse(check.check(delta(rendered, Folder(rendered.path)), policy, {}).findings)
         documents += [file.read() for file in rendered.files if role(file.path) == MANIFESTS]
     return b"---\n".join(document if document.endswith(b"\n") else document + b"\n" for document in documents)

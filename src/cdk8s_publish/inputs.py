@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 PREFIX = "INPUT_"
 TIMEOUT_MAX_S = 24 * 3600
+NAME_MAX_BYTES = 255
+"""What Linux file systems take as one name (NAME_MAX of limits.h)."""
 
 
 class Kind(StrEnum):
@@ -395,8 +397,7 @@ def parse(raw: Mapping[str, str]) -> Inputs:
         try:
             values[spec.field] = _choice(text, spec) if spec.kind is Kind.CHOICE else _PARSERS[spec.kind](text)
         except ValueError as error:
-            shown = "the value given" if spec.kind is Kind.SECRET else repr(text)
-            problems.append(f"{spec.name}: {shown} {error}")
+            problems.append(f"{spec.name}: {_shown(text, spec)} {error}")
     if problems:
         names = ", ".join(problem.partition(":")[0] for problem in problems)
         raise InputError(
@@ -405,6 +406,13 @@ def parse(raw: Mapping[str, str]) -> Inputs:
             hint="Every input is described by `cdk8s-publish run --help` and in docs/reference/inputs.md.",
         )
     return Inputs(**values)  # type: ignore[arg-type]  # the fields of Inputs are the names in INPUTS; tested
+
+
+def _shown(text: str, spec: InputSpec) -> str:
+    if spec.kind is Kind.SECRET:
+        return "the value given"
+    # Whatever stands before the last @ of an address may hold a password.
+    return repr(re.sub(r"(^|//).*@", r"\1***@", text) if spec.kind is Kind.REPOSITORY else text)
 
 
 def _closest(name: str) -> str:
@@ -444,6 +452,8 @@ def _duration(text: str) -> int:
 def _list(text: str) -> tuple[str, ...]:
     """Folders of the checkout, one on a line or separated by commas."""
     folders = tuple(part.strip() for part in re.split(r"[\n,]", text) if part.strip())
+    if not folders:
+        raise ValueError("names no folder")
     for folder in folders:
         if folder.startswith("/") or ".." in folder.split("/") or "\0" in folder:
             raise ValueError("is not a folder inside the checkout, relative to its root")
@@ -473,6 +483,19 @@ def is_ref_name(text: str) -> bool:
     )
 
 
+_INVISIBLE = dict.fromkeys((*range(0x200C, 0x2010), *range(0x202A, 0x202F), *range(0x206A, 0x2070), 0xFEFF))
+
+
+def is_git_name(name: str) -> bool:
+    """Whether a file system takes the name for `.git`; git refuses to check such a name out anywhere.
+
+    The rules of git's core.protectHFS (invisible characters, upper case) and core.protectNTFS (short name, stream,
+    trailing dots and blanks).
+    """
+    head = re.split(r"[:\\]", name.translate(_INVISIBLE).lower())[0]
+    return head.rstrip(" .") in {".git", "git~1"}
+
+
 def _branch(text: str) -> str:
     if text.startswith("refs/"):
         raise ValueError("is a ref; give the name of the branch alone, for example `manifests`")
@@ -485,10 +508,11 @@ def _folder(text: str) -> str:
     parts = [part for part in text.split("/") if part not in {"", "."}]
     if any(part == ".." for part in parts) or re.search(r"[\x00-\x1f\x7f\\]", text):
         raise ValueError("is not a folder on the branch, for example `dist` or `clusters/production`")
-    lowered = [part.lower().rstrip(". ") for part in parts]
-    if ".git" in lowered or "git~1" in lowered:
+    if any(map(is_git_name, parts)):
         raise ValueError("contains a name that git keeps for itself")
-    if lowered[:1] == [".github"]:
+    if any(len(part.encode(errors="surrogateescape")) > NAME_MAX_BYTES for part in parts):
+        raise ValueError(f"contains a name of more than {NAME_MAX_BYTES} bytes, which can't be checked out")
+    if parts and parts[0].lower().rstrip(". ") == ".github":
         raise ValueError("is a folder in which GitHub looks for workflows; manifests have no place there")
     return "/".join(parts)
 
@@ -497,11 +521,14 @@ def _repository(text: str) -> str:
     """`owner/name`, a URL (https, http, ssh, git, file), `user@host:path`, or a local path."""
     if not text:
         return text
-    if text.startswith("-") or re.search(r"[\x00-\x20\x7f]", text) or "::" in text.partition("/")[0]:
-        raise ValueError("is neither `owner/name` nor a URL that git can push to")
     scheme, separator, _ = text.partition("://")
+    has_space = " " in text and (separator or not text.startswith(("/", ".")))
+    if text.startswith("-") or re.search(r"[\x00-\x1f\x7f]", text) or has_space or "::" in text.partition("/")[0]:
+        raise ValueError("is neither `owner/name` nor a URL or path that git can push to")
     if separator and scheme not in {"https", "http", "ssh", "file"}:
         raise ValueError("has a scheme that git can't push to; use https:// or ssh://")
+    if re.match(r"\w+://[^/@]*:(?!\d+/).*@", text):
+        raise ValueError("carries a password; hand it over in the input `token`")
     return text
 
 

@@ -177,9 +177,7 @@ def _warn(place: _Place) -> None:
 def _target_url(inputs: Inputs, facts: Facts, source_url: str, checkout: Checkout) -> str:
     if not inputs.repository:
         return source_url
-    url, _, secret = urls.split_credential(inputs.repository)
-    if secret:
-        raise InputError("repository: the URL carries a password", hint="Hand it over in the input `token`.")
+    url, _, _ = urls.split_credential(inputs.repository)
     if not urls.is_short(url) or (not facts.server_url and Path(checkout.root, url).exists()):
         return urls.absolute(url, checkout.root)
     sibling = f"{facts.server_url}/{url}.git" if facts.server_url else urls.sibling(source_url, url)

@@ -49,7 +49,10 @@ def private_folder(parent: str | None = None) -> Iterator[PrivateFolder]:
     """
     base = Path(parent or tempfile.gettempdir()).resolve()
     if parent is None and base == Path.cwd():  # Python's last resort; it would be in the user's checkout
-        raise MachineError("no folder for temporary files can be written", hint="Let TMPDIR name one that can.")
+        raise MachineError(
+            f"{base}, where the command stands in, is also the folder for temporary files",
+            hint="Stand in another folder, or let TMPDIR name another one that can be written.",
+        )
     folder = base / f"cdk8s-publish-{os.urandom(8).hex()}"
     # In our own session: what is in another one counts as foreign code's stray and would be ended.
     janitor = subprocess.Popen(["sh", "-c", _JANITOR, "sh", str(base)], stdin=subprocess.PIPE, env={}, cwd="/")

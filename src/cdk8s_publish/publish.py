@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from cdk8s_publish import check, diff, plan, records, report
-from cdk8s_publish.errors import BranchError, CheckError, InputError, LeaseLostError, RemoteError
+from cdk8s_publish.errors import BranchError, InputError, LeaseLostError, RemoteError
 from cdk8s_publish.fast_import import FolderWrite, Identity
 from cdk8s_publish.inputs import is_ref_name
 from cdk8s_publish.manifests import delta
@@ -211,10 +211,10 @@ def _review(target: Target, seen: Look, rendered: tuple[RenderedManifests, ...])
     old = target.repository.blobs(sha for one in deltas for sha in one.wanted)
     checked = [check.check(one, _policy(target, seen, one.folder.path), old) for one in deltas]
     findings = [finding for result in checked for finding in result.findings]
-    _refuse(findings)
+    check.refuse(findings)
     changes = tuple(diff.compare(one, result, old) for one, result in zip(deltas, checked, strict=True))
     findings += _guard_removals(target, seen, changes)
-    _refuse(findings)
+    check.refuse(findings)
     if seen.plan.action is not Action.DIFF:
         target.repository.store([(one.folder, one.rendered.files) for one in deltas if one.moved])
     return Review(seen.folders, changes, tuple(findings))
@@ -236,19 +236,6 @@ def _guard_removals(target: Target, seen: Look, changes: tuple[Changes, ...]) ->
         # A review is where consent is given: it must be able to end well and still say what publishing will need.
         return tuple(replace(finding, level=Level.WARNING) for finding in found)
     return found
-
-
-def _refuse(findings: list[Finding]) -> None:
-    errors = [finding for finding in findings if finding.level is Level.ERROR]
-    if not errors:
-        return
-    count = len(errors)
-    raise CheckError(
-        errors[0].message + (f" ({count - 1} more finding{'s' * (count > 2)})" if count > 1 else ""),  # noqa: PLR2004
-        evidence="\n".join(map(str, errors)) if count > 1 or errors[0].file else "",
-        hint="\n".join(dict.fromkeys(finding.hint for finding in errors if finding.hint)),
-        findings=tuple(findings),
-    )
 
 
 def _settle(target: Target, seen: Look, rendered: tuple[RenderedManifests, ...], review: Review) -> Publication:

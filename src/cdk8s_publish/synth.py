@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from cdk8s_publish.commands import Command, Completed, run
 from cdk8s_publish.errors import SynthError
+from cdk8s_publish.inputs import is_git_name
 from cdk8s_publish.model import (
     CONSTRUCT_METADATA_FILE,
     MANIFEST_SUFFIXES,
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from cdk8s_publish.apps import App, Pin, Step
 
 PRELOAD = Path(__file__).with_name("preload.cjs")
-_INVISIBLE = dict.fromkeys((*range(0x200C, 0x2010), *range(0x202A, 0x202F), *range(0x206A, 0x2070), 0xFEFF))
 PROBE_S = 30
 VALIDATION_FAILED = 2
 """Exit code of `cdk8s synth` when a validation plugin's report says failure (cdk8s-cli, lib/util.js)."""
@@ -537,7 +537,7 @@ def _walk(root: str, refused: list[Finding]) -> Iterator[tuple[str, str]]:
                         refused.append(_refused(path, _link_reason(root, entry.path)))
                     else:
                         yield path, target
-                elif _is_git_name(entry.name):
+                elif is_git_name(entry.name):
                     refused.append(_refused(path, "is named like a git folder, which no tree can hold"))
                 elif entry.is_dir(follow_symlinks=False):
                     pending.append((entry.path, path + "/"))
@@ -545,16 +545,6 @@ def _walk(root: str, refused: list[Finding]) -> Iterator[tuple[str, str]]:
                     refused.append(_refused(path, "is neither a file nor a folder (a pipe, a socket or a device)"))
                 elif path != CONSTRUCT_METADATA_FILE:
                     yield path, entry.path
-
-
-def _is_git_name(name: str) -> bool:
-    """Whether a file system takes the name for `.git`; git refuses to check such a name out anywhere.
-
-    The rules of git's core.protectHFS (invisible characters, upper case) and core.protectNTFS (short name, stream,
-    trailing dots and blanks).
-    """
-    head = re.split(r"[:\\]", name.translate(_INVISIBLE).lower())[0]
-    return head.rstrip(" .") in {".git", "git~1"}
 
 
 def _target(root: str, link: str) -> str | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cdk8s_publish import apps, commands, synth
+from cdk8s_publish.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -93,6 +94,16 @@ def _hidden(world: World, root: Path) -> tuple[Path, ...]:
     return tuple(folder for folder in world.product.hidden() if not any(path.is_relative_to(folder) for path in needed))
 
 
+def _cache(inputs: Inputs, root: Path) -> Path | None:
+    try:
+        return root / Path(inputs.cache_dir).expanduser() if inputs.cache_dir else None
+    except RuntimeError:
+        raise InputError(
+            f"cache-dir: {inputs.cache_dir!r} is in the home folder of a user who has none",
+            hint="Name the folder itself, absolute or relative to the root of the checkout.",
+        ) from None
+
+
 def synth_options(inputs: Inputs, world: World, root: Path, secrets: tuple[Secret, ...]) -> synth.SynthOptions:
     """Return as whom and with which environment the apps of the checkout at `root` run; no secret is in it."""
     owner = _foreign_user(root)
@@ -103,7 +114,7 @@ def synth_options(inputs: Inputs, world: World, root: Path, secrets: tuple[Secre
         environ=commands.scrub(world.environ, [secret.reveal() for secret in secrets], world.product.denied),
         workspace=root,
         timeout_s=inputs.timeout,
-        cache=root / Path(inputs.cache_dir).expanduser() if inputs.cache_dir else None,
+        cache=_cache(inputs, root),
         has_type_check=inputs.type_check,
         visible=inputs.app_env if inputs.hermetic else None,
         uid=uid,

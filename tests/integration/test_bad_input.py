@@ -59,12 +59,23 @@ def test_inputs__are_all_named_in_one_message(checkout: Checkout, cli: Cli) -> N
         ("timeout", "0"),
         ("working-directory", "../outside"),
         ("working-directory", "no/such/folder"),
+        ("working-directory", ","),
+        ("cache-dir", "~nobody-of-that-name/cache"),
+        ("diff-file", "rendered"),
     ],
 )
 def test_input__is_refused_with_name_and_value(checkout: Checkout, cli: Cli, name: str, value: str) -> None:
     text = refused(cli, checkout, 2, f"--{name}={value}").text
     assert name in text
     assert value in text
+
+
+@pytest.mark.parametrize(
+    "address", ["https://me:hunter2@{host}/x", "ssh://me:hunter2@{host}/x", "ftp://me:hunter2@x/y"]
+)
+def test_repository__its_password_is_refused_and_not_shown(checkout: Checkout, cli: Cli, address: str) -> None:
+    text = refused(cli, checkout, 2, "--repository", address.format(host=f"{LOOPBACK}:{free_port()}")).text
+    assert "hunter2" not in text
 
 
 def test_inputs__secret_on_the_command_line_is_refused_and_not_shown(checkout: Checkout, cli: Cli) -> None:
@@ -78,6 +89,17 @@ def test_option__that_does_not_exist_is_named(checkout: Checkout, cli: Cli) -> N
 def test_folder__that_is_no_checkout_is_named(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "plain").mkdir()
     assert "not a git checkout" in cli.run(*RUN, cwd=tmp_path / "plain").exits(2).text
+
+
+def test_reader__that_leaves_ends_the_run_without_a_traceback(checkout: Checkout, cli: Cli) -> None:
+    process = cli.start(*RUN, "--app", "sleep 0.5; echo unheard; sleep 0.5", cwd=checkout.path)
+    assert process.stdout
+    process.stdout.close()
+    process.stdout = None
+    assert process.communicate(timeout=30)[1] == ""
+    assert process.returncode == 130
+    assert "manifests" not in checkout.origin.refs()
+    assert cli.left_behind() == []
 
 
 def test_machine__without_git_is_told_so(checkout: Checkout, cli: Cli, tmp_path: Path) -> None:

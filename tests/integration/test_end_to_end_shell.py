@@ -199,6 +199,18 @@ def test_generate__writes_manifests_only(checkout: Checkout, cli: Cli) -> None:
     assert set(checkout.origin.refs()) == {"refs/heads/main"}
 
 
+def test_generate__says_what_to_do_when_a_check_fails(checkout: Checkout, cli: Cli) -> None:
+    done = cli.run("generate", "--install", "none", "--app", "true", cwd=checkout.path).exits(4)
+    assert done.stdout == ""
+    assert "allow-empty" in done.stderr
+
+
+def test_generate__never_works_in_the_folder_it_stands_in(cli: Cli) -> None:
+    done = cli.run("generate", "--install", "none", "--app", "true", cwd=cli.tmp).exits(5)
+    assert "stands in" in done.stderr
+    assert cli.left_behind() == []
+
+
 def test_generate__writes_nothing_when_the_app_fails(checkout: Checkout, cli: Cli) -> None:
     done = cli.run("generate", "--install", "none", "--app", app_of(checkout) + "; exit 9", cwd=checkout.path).exits(3)
     assert done.stdout == ""
@@ -209,6 +221,13 @@ def test_flux__prints_what_kubectl_applies(checkout: Checkout, cli: Cli) -> None
     assert "kind: GitRepository" in done.stdout
     assert "kind: Kustomization" in done.stdout
     assert done.stderr == ""
+
+
+def test_flux__outside_a_checkout_asks_for_the_address_and_names_every_problem(cli: Cli, tmp_path: Path) -> None:
+    assert "give a URL" in cli.run("flux", cwd=tmp_path).exits(2).stderr
+    done = cli.run("flux", "--interval", "soon", cwd=tmp_path).exits(2)
+    assert "give a URL" in done.stderr
+    assert "'soon'" in done.stderr
 
 
 def app_of(checkout: Checkout) -> str:

@@ -80,7 +80,21 @@ def test_path__is_normalised(text: str, path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["..", "a/../b", ".git", "a/.GIT/b", "git~1", ".github/workflows", "a\\b", "a\nb", "a/.git ./b"]
+    "text",
+    [
+        "..",
+        "a/../b",
+        ".git",
+        "a/.GIT/b",
+        "git~1",
+        ".github/workflows",
+        "a\\b",
+        "a\nb",
+        "a/.git ./b",
+        ".git:stream",
+        "a/.g\u200cit/b",
+        "ü" * 128,
+    ],
 )
 def test_path__tricks_are_refused(text: str) -> None:
     assert "path" in problems(path=text)
@@ -105,6 +119,33 @@ def test_branch__agrees_with_git(name: str) -> None:
 @pytest.mark.parametrize("text", ["-oProxyCommand=x", "ext::sh -c id", "ftp://x/y", "a b", "javascript://x"])
 def test_repository__what_is_no_repository_is_refused(text: str) -> None:
     assert "repository" in problems(repository=text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://me:hunter2@git.example/a/b",
+        "ssh://me:hunter2@git.example/a/b",
+        "ftp://me:hunter2@git.example/a/b",
+        "https://me:hunter2 hunter2@git.example/a/b",
+        "https://me:hunter2/hunter2@git.example/a/b",
+        "me:hunter2@git.example a/b",
+    ],
+)
+def test_repository__its_password_is_refused_and_not_shown(text: str) -> None:
+    assert "hunter2" not in problems(repository=text)
+
+
+@pytest.mark.parametrize(
+    "text", ["git@git.example:a/b", "ssh://git@git.example/a/b", "https://me@git.example/a/b", "/a b"]
+)
+def test_repository__names_of_users_and_paths_with_spaces_are_accepted(text: str) -> None:
+    assert parse({"repository": text}).repository == text
+
+
+@pytest.mark.parametrize("text", [",", " , \n,"])
+def test_working_directory__that_names_no_folder_is_refused(text: str) -> None:
+    assert "working-directory" in problems(working_directory=text)
 
 
 @pytest.mark.parametrize("text", ["me", "<a@b>", "Me <a b>", "Me a@b", "Me <a@b> x", "A\nB <a@b>"])
