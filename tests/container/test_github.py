@@ -83,6 +83,14 @@ def test_action__needs_no_more_than_a_writable_tmp(job: GitHubJob, tmp_path: Pat
     assert checkout.origin.tip("manifests") == runner.job.outputs()["revision"]
 
 
+def test_action__imports_nothing_from_the_checkout(runner: GitHubRunner, checkout: Checkout) -> None:
+    for name in ("sitecustomize.py", "json.py", "yaml.py"):
+        (runner.job.checkout.path / name).write_text("raise SystemExit('code of the checkout runs beside the token')\n")
+    environ = runner.environ(token=TOKEN, install="none") | {"PYTHONPATH": "/github/workspace"}
+    runner.container.run(environ).ok()
+    assert checkout.origin.tip("manifests") == runner.job.outputs()["revision"]
+
+
 def test_action__refuses_bad_inputs_by_their_names(runner: GitHubRunner, checkout: Checkout) -> None:
     log = runner.container.run(runner.environ(token=TOKEN, adopt_branch="perhaps", history="forever")).exits(2).text
     assert "adopt-branch" in log

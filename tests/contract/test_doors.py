@@ -127,7 +127,9 @@ def test_entrypoint__stays_under_ten_lines() -> None:
 
 def test_image__runs_the_locked_dependencies_of_the_package() -> None:
     dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
-    assert "--require-hashes" in dockerfile
+    installations = re.findall(r"^.*\bpip\b.* install .*$", dockerfile, re.MULTILINE)
+    assert installations
+    assert all("--require-hashes" in line for line in installations)
     assert re.findall(r"^ARG (\w+_IMAGE)=\S+@sha256:[0-9a-f]{64}$", dockerfile, re.MULTILINE) == re.findall(
         r"^ARG (\w+_IMAGE)=", dockerfile, re.MULTILINE
     )
