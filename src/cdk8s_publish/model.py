@@ -60,13 +60,13 @@ class Secret:
 class Remote:
     """A repository to read from or publish to, and how to get in.
 
-    `url` carries no credential. `token` is sent as HTTP basic authentication of `username`; `ssh_key` is a private
-    key in OpenSSH or PEM format and `ssh_known_hosts` the lines, in the format of sshd(8), of the hosts it is used
-    with.
+    `url` carries no credential. `token` is sent as HTTP basic authentication of `username`; without a token the user's
+    own credential helper is asked for that user, if there is one. `ssh_key` is a private key in OpenSSH or PEM format
+    and `ssh_known_hosts` the lines, in the format of sshd(8), of the hosts it is used with.
     """
 
     url: str
-    username: str = "git"
+    username: str = ""
     token: Secret = field(default_factory=lambda: Secret(""))
     ssh_key: Secret = field(default_factory=lambda: Secret(""))
     ssh_known_hosts: str = ""

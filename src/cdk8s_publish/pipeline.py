@@ -120,7 +120,7 @@ def _place(inputs: Inputs, world: World, base: Path) -> _Place:
     facts = world.product.facts()
     checkout = Checkout(_first_folder(base, inputs), _git_environ(world))
     origin, user, secret = urls.split_credential(checkout.remote_url())
-    username = facts.username if inputs.token or not user else user
+    username = facts.username if inputs.token or (secret and not user) else user
     # A workflow may have checked out another repository than its own.
     has_other = urls.is_other_repository(origin, facts.remote_url)
     source_url = origin if has_other or not facts.remote_url else facts.remote_url
@@ -134,7 +134,8 @@ def _place(inputs: Inputs, world: World, base: Path) -> _Place:
     # A deploy key opens one repository: beside one for another repository, the token reads the history of this one.
     has_own_access = inputs.token and not is_same
     source = Remote(source_url, username, token) if has_own_access else _remote(inputs, source_url, username, token)
-    target = source if is_same else _remote(inputs, url, username, inputs.token)
+    named = facts.username if inputs.token else urls.split_credential(inputs.repository)[1]
+    target = source if is_same else _remote(inputs, url, named, inputs.token)
     return _Place(checkout, _context(checkout, facts, world.product.name, source_url), target, source)
 
 

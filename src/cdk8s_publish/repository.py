@@ -96,6 +96,8 @@ class Repository:
             key = f"http.{remote.url}.extraHeader"
             settings += [("credential.helper", ""), ("http.followRedirects", "false"), (key, "")]
             settings.append((key, f"Authorization: Basic {basic_credential(remote)}"))
+        elif remote.username and remote.is_http:
+            settings.append(("credential.username", remote.username))
         if not remote.ssh_key:
             yield environ, settings
             return

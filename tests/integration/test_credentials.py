@@ -150,3 +150,18 @@ def test_credential__in_the_address_of_the_remote_is_hidden_like_a_token(
     assert TOKEN not in result.text
     assert "TWIN=" not in result.text
     assert checkout.origin.tip("manifests")
+
+
+def test_credential__of_a_helper_is_that_of_the_user_in_the_address(
+    http_server: GitHttpServer, checkout: Checkout, cli: Cli
+) -> None:
+    """Whoever has two accounts on one server writes the one that is meant into the address."""
+    helper = cli.home / "helper"
+    helper.write_text(
+        f'#!/bin/sh\n[ "$1" = get ] && grep -q username=oauth2 && echo password={TOKEN} || echo password=other\n'
+    )
+    helper.chmod(0o755)
+    (cli.home / ".gitconfig").write_text(f"[credential]\n\thelper = {helper}\n")
+    checkout.git("remote", "set-url", "origin", http_server.url(checkout.origin.path).replace("://", "://oauth2@"))
+    cli.run("run", "--install", "none", cwd=checkout.path).ok()
+    assert checkout.origin.tip("manifests")
