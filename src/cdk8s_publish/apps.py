@@ -298,7 +298,9 @@ def _normal(directory: str) -> str:
     """Return a folder of the checkout without `.`, `..` and outer slashes; the root is ''."""
     normal = posixpath.normpath(directory or ".").strip("/")
     if normal == ".." or normal.startswith("../") or directory.startswith("/"):
-        raise InputError(f"working-directory {directory!r} is not inside the checkout.")
+        raise InputError(
+            f"working-directory {directory!r} is not inside the checkout.", hint="It is relative to its root."
+        )
     return "" if normal == "." else normal
 
 
@@ -311,7 +313,7 @@ def _app(  # noqa: PLR0913 - the inputs that say how an app is run
             f"There is no folder {directory} in the checkout.",
             hint="Set the input `working-directory` to the folder that holds the app's cdk8s.yaml.",
         )
-    config = _config(folder / CONFIG_FILE)
+    config = _config(workspace, directory)
     command = command or _text(config, "app")
     if not command:
         raise InputError(
@@ -336,23 +338,26 @@ def _app(  # noqa: PLR0913 - the inputs that say how an app is run
     )
 
 
-def _config(file: Path) -> Mapping[str, Any]:
-    if not file.is_file():
+def _config(workspace: Path, directory: str) -> Mapping[str, Any]:
+    name = posixpath.join(directory, CONFIG_FILE)
+    if not (workspace / name).is_file():
         return {}
+    hint = "It holds keys and values such as `app: python main.py`; `cdk8s init` writes one."
     try:
-        config = yaml.load(file.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - safe
+        data = (workspace / name).read_bytes()
+        config = yaml.load(data, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - safe
     except yaml.YAMLError as error:
-        raise InputError(f"{file.name} is not valid YAML.", evidence=str(error)) from error
+        raise InputError(f"{name} is not valid YAML.", evidence=str(error), hint=hint) from error
     if not isinstance(config, dict):
-        raise InputError(f"{file.name} must hold keys and values such as `app: python main.py`.")
+        raise InputError(f"{name} must hold keys and values.", hint=hint)
+    for key in ("app", "language", "output"):
+        if not isinstance(config.get(key), str | None):
+            raise InputError(f"`{key}` in {name} must be a text, not {type(config[key]).__name__}.", hint=hint)
     return config
 
 
 def _text(config: Mapping[str, Any], key: str) -> str:
-    value = config.get(key)
-    if value is not None and not isinstance(value, str):
-        raise InputError(f"`{key}` in {CONFIG_FILE} must be a text, not {type(value).__name__}.")
-    return value or ""
+    return config.get(key) or ""
 
 
 def _candidates(workspace: Path) -> str:

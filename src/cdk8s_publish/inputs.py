@@ -540,7 +540,8 @@ def _history(text: str) -> History:
 
 
 def _author(text: str) -> str:
-    if not re.fullmatch(r"[^<>\n\0]*[^<>\s][^<>\n\0]* <[^<>\s\0]+>", text):
+    # A name of nothing but what git strips from its ends (ident.c, `crud`) is refused by git.
+    if not re.fullmatch(r"""[^<>\n\0]*[^<>\s.,:;"'\\][^<>\n\0]* <[^<>\s\0]+>""", text):
         raise ValueError("is not of the form `Name <mail address>`")
     return text
 

@@ -270,7 +270,10 @@ class _Synth:
         """Return the folder that the app wrote to: the one we gave it, or the one it insists on."""
         for folder in (self.out, *([self.own_output] if self.own_output else [])):
             if not _is_real(folder):
-                raise SynthError(f"The app {self.app.name} made a link of its output folder {folder.name}.")
+                raise SynthError(
+                    f"The app {self.app.name} made a link of its output folder {folder.name}.",
+                    hint="Let it write into the folder that it finds; what a link leads to is not published.",
+                )
         if os.listdir(self.out):
             return self.out
         if self.own_output and self.own_output.is_dir():

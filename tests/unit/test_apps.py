@@ -198,15 +198,17 @@ def test_find_apps__teaches_when_nothing_says_how_the_app_is_run(tmp_path: Path)
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ("app: [", "cdk8s.yaml is not valid YAML"),
-        ("- app", "must hold keys and values"),
-        ("app: [node, main.js]", "`app` in cdk8s.yaml must be a text, not list"),
+        ("app: [", "apps/a/cdk8s.yaml is not valid YAML"),
+        ("- app", "apps/a/cdk8s.yaml must hold keys and values"),
+        ("app: [node, main.js]", "`app` in apps/a/cdk8s.yaml must be a text, not list"),
     ],
 )
 def test_find_apps__refuses_a_configuration_it_can_t_read(tmp_path: Path, config: str, message: str) -> None:
-    (tmp_path / "cdk8s.yaml").write_text(config)
-    with pytest.raises(InputError, match=message):
-        find(tmp_path)
+    (tmp_path / "apps" / "a").mkdir(parents=True)
+    (tmp_path / "apps" / "a" / "cdk8s.yaml").write_text(config)
+    with pytest.raises(InputError, match=message) as error:
+        find(tmp_path, "apps/*")
+    assert "app: python main.py" in error.value.hint
 
 
 @pytest.mark.parametrize("directory", ["..", "/etc", "a/../.."])

@@ -148,7 +148,9 @@ def test_working_directory__that_names_no_folder_is_refused(text: str) -> None:
     assert "working-directory" in problems(working_directory=text)
 
 
-@pytest.mark.parametrize("text", ["me", "<a@b>", "Me <a b>", "Me a@b", "Me <a@b> x", "A\nB <a@b>"])
+@pytest.mark.parametrize(
+    "text", ["me", "<a@b>", "Me <a b>", "Me a@b", "Me <a@b> x", "A\nB <a@b>", ". <a@b>", "'' <a@b>"]
+)
 def test_author__anything_but_name_and_mail_is_refused(text: str) -> None:
     assert "author" in problems(author=text)
 
