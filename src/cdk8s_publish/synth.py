@@ -348,8 +348,9 @@ def _step_failure(what: str, command: str, done: Completed, timeout_s: float) ->
     hint, program = "The lines above are the program's own words.", command.split(maxsplit=1)[0]
     if done.returncode == COMMAND_NOT_FOUND and any(_says_missing(program, line) for line in done.excerpt):
         hint = (
-            f"{program} is not installed here. Install it before this step, or set the input "
-            "`install` to a command that works, or to `none` when the dependencies are there already."
+            f"{program} is not installed here. The variant `-languages` of our image has Go, Maven, uv, poetry and "
+            "pipenv; elsewhere install it before this step, or set the input `install` to a command that works, or to "
+            "`none` when the dependencies are there already."
         )
     return SynthError(f"{what} {how}: {command}", evidence="\n".join(done.excerpt), hint=hint)
 

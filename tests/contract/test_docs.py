@@ -114,9 +114,11 @@ def test_page__yaml_names_inputs_that_exist(page: Path) -> None:
     for block in blocks(page, "yaml"):
         for document in yaml.safe_load_all(block):
             for step in steps(document):
-                if str(step.get("uses", "")).startswith("cdk8s-publish/"):
+                used = str(step.get("uses", ""))
+                if used.removeprefix("docker://ghcr.io/").startswith("cdk8s-publish/"):
                     given = step.get("with") or {}
                     assert set(given) <= NAMES
+                    assert "token" in given or not used.startswith("docker:"), "an image has no default for the token"
                     # Expressions are GitHub's: they stand for a value that would do.
                     parse(
                         {
