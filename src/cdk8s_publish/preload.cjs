@@ -1,6 +1,6 @@
-// Loaded into every Node process of an app (NODE_OPTIONS=--require). Keeps the bytes of a rendered file that is about
-// to be overwritten, because cdk8s names files after kind and name only: a second resource with the same file name
-// replaces the first one, silently. Python, Go and Java apps write through the jsii kernel, which is Node as well.
+// Loaded into every Node.js and Bun process of an app (NODE_OPTIONS, BUN_OPTIONS). Keeps the bytes of a rendered file
+// that is about to be overwritten, because cdk8s names files after kind and name only: a second resource with the same
+// file name replaces the first one, silently. Python, Go and Java apps write through the jsii kernel, which is Node too.
 //
 // It must never be noticed by the app: every failure is swallowed, nothing is printed.
 'use strict';

@@ -243,10 +243,14 @@ class _Synth:
     def _app_environ(self) -> dict[str, str]:
         environ = self.place.environ(is_app=True)
         watched = [self.out, *([self.own_output] if self.own_output else [])]
-        loaded = (environ.get("NODE_OPTIONS"), self.place.plug_and_play(), f'--require "{self._preload()}"')
+        preload = self._preload()
+        loaded = (environ.get("NODE_OPTIONS"), self.place.plug_and_play(), f'--require "{preload}"')
+        # One word, or Bun (1.4) takes the next one for the program; a blank in the path ends it, and Bun says so.
+        loaded_by_bun = (environ.get("BUN_OPTIONS"), f"--preload={preload}")
         return environ | {
             "CDK8S_OUTDIR": str(self.out),
             "CDK8S_RECORD_CONSTRUCT_METADATA": "false",
+            "BUN_OPTIONS": " ".join(filter(None, loaded_by_bun)),
             "NODE_OPTIONS": " ".join(filter(None, loaded)),
             "OVERWRITTEN_KEEP": str(self.kept),
             "OVERWRITTEN_WATCH": os.pathsep.join(map(str, watched)),

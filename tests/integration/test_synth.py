@@ -16,7 +16,7 @@ from cdk8s_publish.model import Level
 from cdk8s_publish.snapshot import snapshot
 from cdk8s_publish.synth import SynthOptions, collect, install, synthesize
 from support import golang, snapshots
-from support.programs import require_toolchain
+from support.programs import require, require_toolchain
 
 if TYPE_CHECKING:
     from cdk8s_publish.model import RenderedManifests
@@ -169,6 +169,20 @@ def test_preload__sees_every_way_of_overwriting(workspace: Path, write: str) -> 
     assert texts(rendered) == {"a.yaml": "text: second"}
     assert [(lost.path, lost.location.read_text()) for lost in rendered.overwritten] == [("a.yaml", "text: first")]
     assert lines_seen == []
+
+
+@pytest.mark.parametrize("app", ["bun main.ts", "bun run main.ts", "bun run render", "bun install && bun run main.ts"])
+def test_preload__sees_overwriting_in_bun(workspace: Path, app: str) -> None:
+    require("bun")
+    (workspace / "package.json").write_text('{"scripts": {"render": "bun main.ts"}}')
+    (workspace / "main.ts").write_text(
+        "import { writeFileSync } from 'fs';\n"
+        "const file: string = process.env.CDK8S_OUTDIR + '/a.yaml';\n"
+        "for (const text of ['first', 'second']) writeFileSync(file, 'text: ' + text);\n"
+    )
+    rendered, _ = render(workspace, app)
+    assert texts(rendered) == {"a.yaml": "text: second"}
+    assert [(lost.path, lost.location.read_text()) for lost in rendered.overwritten] == [("a.yaml", "text: first")]
 
 
 def test_preload__leaves_an_app_alone_that_has_options_of_its_own(
