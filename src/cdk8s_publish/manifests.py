@@ -128,7 +128,8 @@ def parse(path: str, data: bytes) -> Parsed:
             manifests.extend(_manifests(path, text))
         except _FlawError as flaw:
             line = data.count(b"\n", 0, offset) + flaw.line + 1
-            findings.append(Finding(Level.ERROR, flaw.rule, f"{path}, line {line}: {flaw}.", path, hint=flaw.hint))
+            hint = flaw.hint or "Correct the chart, or the file it includes, that writes this."
+            findings.append(Finding(Level.ERROR, flaw.rule, f"{path}, line {line}: {flaw}.", path, hint=hint))
     return Parsed(tuple(manifests), tuple(findings))
 
 

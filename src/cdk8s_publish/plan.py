@@ -110,4 +110,6 @@ def _reason(older: Sequence[str], relations: Mapping[str, Relation]) -> str:
         return "nothing was published here before"
     if set(relations.values()) == {Relation.SAME}:
         return "the same source commit was published before"
+    if _DOUBTS.keys() & set(relations.values()):
+        return "this source commit is not known to be older than the one published before"
     return "this source commit is newer than the one published before"

@@ -197,3 +197,9 @@ def test_delta__pairs_every_file_once(new: dict[str, str], old: dict[str, str]) 
     assert not Counter((file.blob, role(file.path)) for file in found.changed) & gone
     assert found.moved is (new != old)
     assert found.wanted == tuple(sorted(set(found.gone.values())))
+
+
+@pytest.mark.parametrize("data", [b"a: [", b"a: 1\n", b"\xff", b"kind: List\nitems: x\n", b"1: 2\n"])
+def test_parse__every_finding_says_what_to_do(data: bytes) -> None:
+    (finding,) = parse("app.yaml", data).findings
+    assert finding.hint

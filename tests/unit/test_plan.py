@@ -102,3 +102,4 @@ def test_decide__doubt_publishes_with_a_warning(relation: Relation) -> None:
     plan = decide(parse({}), CONTEXT, {"dist": relation})
     assert plan.action is Action.PUBLISH
     assert len(plan.warnings) == 1
+    assert "newer" not in plan.reason
