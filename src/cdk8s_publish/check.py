@@ -297,8 +297,8 @@ def check_changes(changes: Sequence[Changes], *, consent: bool) -> tuple[Finding
 
     A resource that moved to another folder of the same run is not removed.
     """
-    added = {item.resource for one in changes for item in one.of(ChangeKind.ADDED)}
-    gone = [[item for item in one.of(ChangeKind.REMOVED) if item.resource not in {None, *added}] for one in changes]
+    moved = {None, *(item.resource for one in changes for item in one.of(ChangeKind.ADDED))}
+    gone = [[item for item in one.of(ChangeKind.REMOVED) if item.resource not in moved] for one in changes]
     before = [
         one.manifests - _resources(one, ChangeKind.ADDED) + _resources(one, ChangeKind.REMOVED) for one in changes
     ]
