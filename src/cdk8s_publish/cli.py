@@ -27,7 +27,7 @@ from cdk8s_publish.model import Level
 from cdk8s_publish.private import private_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
     from typing import TextIO
 
     from cdk8s_publish.ci import Product
@@ -76,26 +76,18 @@ def main(argv: Sequence[str], environ: MutableMapping[str, str], stdout: TextIO,
             return _flux(vars(options), given.get("JSII_NODE") or "node", stdout)
         raw, unknown = from_environ(given)
         raw |= {name: value for name, value in vars(options).items() if value is not None and name not in _OWN}
-        inputs = parse(raw)
+        with _told(product, screen) if command == "run" else contextlib.nullcontext():
+            inputs = parse(raw)
         screen = Console(stdout if command == "run" else stderr, product, inputs.secrets)
         for finding in unknown:
             screen.annotate(finding.level, finding.message)
         return _Run(inputs, product, screen, dict(environ), is_verbose=options.verbose).command(command, stdout)
-    except PublishError as error:
-        return _report_failure(error, screen)
     except BrokenPipeError:  # whoever read what we print has left, as `head` does; there is nobody to tell
         for stream in (stdout, stderr):  # what is still to be flushed must not fail as well
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         return InterruptedRunError.exit_code
-    except OSError as error:
-        reason = f"{error.strerror or error}: {error.filename}" if error.filename else str(error)
-        hint = "Make room, or let TMPDIR name a folder that can be written."
-        return _report_failure(MachineError(reason, hint=hint), screen)
-    except Exception as error:  # noqa: BLE001  # whatever is left is our fault and must not print a secret
-        evidence = "".join(traceback.format_exception(error))
-        hint = "Please report it with the lines above: https://github.com/cdk8s-publish/cdk8s-publish/issues"
-        message = f"this is a defect of cdk8s-publish {__version__}: {type(error).__name__}"
-        return _report_failure(PublishError(message, evidence=evidence, hint=hint), screen)
+    except Exception as error:  # noqa: BLE001  # whatever is not known is our fault and must not print a secret
+        return _report_failure(_known(error), screen)
 
 
 def _names_command(argv: Sequence[str]) -> bool:
@@ -137,18 +129,15 @@ class _Run:
         return 0
 
     def _run(self, world: World) -> Result:
-        from cdk8s_publish import pipeline, report  # noqa: PLC0415
+        from cdk8s_publish import pipeline  # noqa: PLC0415
         from cdk8s_publish.refusals import CredentialError  # noqa: PLC0415
 
-        try:
-            return pipeline.run(self._inputs, world)
-        except PublishError as error:
-            if isinstance(error, CredentialError):
+        with _told(self._product, self._screen):
+            try:
+                return pipeline.run(self._inputs, world)
+            except CredentialError as error:
                 error.hint = self._product.credential_hint
-            findings = error.findings if isinstance(error, CheckError) else ()
-            self._product.write_summary(self._screen.redact(report.failure(error, findings)))
-            self._product.write_outputs({"outcome": "failed"})
-            raise
+                raise
 
     def _finish(self, result: Result) -> None:
         from cdk8s_publish import diff, report  # noqa: PLC0415
@@ -215,6 +204,37 @@ def _take_out(environ: MutableMapping[str, str]) -> None:
         del environ[name]
     for name in [name for name in environ if name.startswith("GIT_") and not name.startswith(_GIT_VARIABLES_KEPT)]:
         del environ[name]
+
+
+def _known(error: Exception) -> PublishError:
+    """Return the error to report: itself, or what it means when it was not raised on purpose."""
+    if isinstance(error, PublishError):
+        return error
+    if isinstance(error, OSError):
+        reason = f"{error.strerror or error}: {error.filename}" if error.filename else str(error)
+        return MachineError(reason, hint="Make room, or let TMPDIR name a folder that can be written.")
+    return PublishError(
+        f"this is a defect of cdk8s-publish {__version__}: {type(error).__name__}",
+        evidence="".join(traceback.format_exception(error)),
+        hint="Please report it with the lines above: https://github.com/cdk8s-publish/cdk8s-publish/issues",
+    )
+
+
+@contextlib.contextmanager
+def _told(product: Product, screen: Console) -> Iterator[None]:
+    """Tell the job's page and later steps, too, when nothing was published because of an error."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        from cdk8s_publish import report  # noqa: PLC0415
+
+        failure = _known(error)
+        findings = failure.findings if isinstance(failure, CheckError) else ()
+        product.write_summary(screen.redact(report.failure(failure, findings)))
+        product.write_outputs({"outcome": "failed"})
+        raise failure from error
 
 
 def _report_failure(error: PublishError, screen: Console) -> int:

@@ -120,6 +120,13 @@ def test_action__annotation_is_one_line_and_names_the_cause(job: GitHubJob, cli:
     assert "deep trouble" in log
 
 
+def test_action__that_can_not_use_an_input_says_so_on_the_page_and_to_later_steps(job: GitHubJob, cli: Cli) -> None:
+    run(cli, job, code=2, branch="a b", timeout="soon")
+    assert job.outputs() == {"outcome": "failed"}
+    assert "Not published: 2 inputs" in job.summary()
+    assert "soon" in job.summary()
+
+
 def test_action__works_with_the_credential_that_checkout_v4_leaves(
     job: GitHubJob, cli: Cli, checkout: Checkout, http_server: GitHttpServer
 ) -> None:
