@@ -10,11 +10,13 @@ import pytest
 import yaml
 
 from support.checkouts import Checkout, config_map
-from support.containers import Container, image, owners
+from support.containers import Container, engine, image, owners
 from support.git_http import TOKEN, GitHttpServer
-from support.programs import ROOT
+from support.gitlab_ci_local import pipeline_of
+from support.programs import ROOT, run
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 pytestmark = [pytest.mark.image, pytest.mark.server]
@@ -155,3 +157,34 @@ def test_job__fails_where_the_program_fails(
     job = container.run(environ(workspace, http_server, INPUT_APP="exit 9"), "sh", stdin=script()).exits(3)
     assert "ERROR" in job.text
     assert dotenv(workspace.path) == {"PUBLISH_OUTCOME": "failed"}
+
+
+@pytest.fixture
+def executor(tmp_path: Path) -> Iterator[tuple[str, ...]]:
+    """Return options that let gitlab-ci-local run jobs in containers; what it leaves of them is removed."""
+    image()  # without one, the test is skipped before anything asks for the engine
+    label = f"--label=test={os.getpid()}"
+    program = tmp_path / "engine"
+    program.write_text(
+        f'#!/bin/sh\n[ "$1" = create ] && {{ shift; set -- create {label} --network=host --no-healthcheck "$@"; }}\n'
+        f'[ "$1 $2" = "volume create" ] && {{ shift 2; set -- volume create {label} "$@"; }}\n'
+        f'exec "{engine()}" "$@"\n'
+    )
+    program.chmod(0o755)
+    # The helper copies artifacts with rsync, which this one lacks: they are looked at where no container is between.
+    yield f"--container-executable={program}", "--pull-policy=if-not-present", "--helper-image=debian:bookworm-slim"
+    chosen = label.replace("label", "filter=label", 1)
+    for listing, removal in (("ps --all", "rm --force"), ("volume ls", "volume rm")):
+        for name in run(engine(), *listing.split(), "--quiet", chosen).stdout.decode().split():
+            run(engine(), *removal.split(), name)
+
+
+def test_template__runs_in_the_image(
+    executor: tuple[str, ...], checkout: Checkout, http_server: GitHttpServer, tmp_path: Path
+) -> None:
+    with pipeline_of(checkout, http_server, tmp_path) as made:
+        pipeline = replace(made, executor=executor)
+        pipeline.include("remote", image=image(), path="clusters/production")
+        log = pipeline.local("cdk8s-publish")
+    assert checkout.origin.files("manifests")["clusters/production/web.yaml"] == config_map("web")
+    assert "user 1001" in log
