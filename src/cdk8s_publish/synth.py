@@ -350,7 +350,9 @@ def _step_failure(what: str, command: str, done: Completed, timeout_s: float) ->
         f"did not finish within {timeout_s:g} seconds" if done.timed_out else f"failed with exit code {done.returncode}"
     )
     hint, program = "The lines above are the program's own words.", command.split(maxsplit=1)[0]
-    if done.returncode == COMMAND_NOT_FOUND and any(_says_missing(program, line) for line in done.excerpt):
+    if done.timed_out:
+        hint = "Raise the input `timeout`, or keep what is downloaded from run to run with `cache-dir`."
+    elif done.returncode == COMMAND_NOT_FOUND and any(_says_missing(program, line) for line in done.excerpt):
         hint = (
             f"{program} is not installed here. The variant `-languages` of our image has Go, Maven, uv, poetry and "
             "pipenv; elsewhere install it before this step, or set the input `install` to a command that works, or to "

@@ -348,6 +348,12 @@ def test_install__runs_a_command_of_the_user_before_the_app(workspace: Path) -> 
     assert not (workspace / "made").exists()
 
 
+def test_install__that_takes_too_long_names_the_input_that_helps(workspace: Path) -> None:
+    with pytest.raises(SynthError, match=r"did not finish within 0\.2 seconds: sleep 9") as error:
+        render(workspace, "true", installs="sleep 9", timeout_s=0.2)
+    assert "`timeout`" in error.value.hint
+
+
 def test_install__fails_in_the_words_of_the_package_manager(workspace: Path) -> None:
     (workspace / "node_modules").unlink()
     (workspace / "package.json").write_text('{"name": "a", "dependencies": {"cdk8s": "2.70.106"}}')
