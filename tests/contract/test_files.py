@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -102,3 +103,10 @@ def test_dockerfile__is_clean_for_hadolint() -> None:
 
 def test_renovate__has_its_schema() -> None:
     clean(program("check-jsonschema"), "--builtin-schema", "vendor.renovate", "renovate.json")
+
+
+def test_renovate__finds_every_lock_of_python() -> None:
+    (pattern,) = json.loads((ROOT / "renovate.json").read_text())["pip_requirements"]["managerFilePatterns"]
+    locks = [name(path) for path in (ROOT / "requirements").glob("*.txt")]
+    assert locks
+    assert all(re.search(pattern.strip("/"), lock) for lock in locks)
