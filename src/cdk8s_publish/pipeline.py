@@ -124,7 +124,7 @@ def _place(inputs: Inputs, world: World, base: Path) -> _Place:
     # A workflow may have checked out another repository than its own.
     has_other = urls.is_other_repository(origin, facts.remote_url)
     source_url = origin if has_other or not facts.remote_url else facts.remote_url
-    url = _target_url(inputs, facts, source_url, checkout)
+    url = _target_url(inputs, facts, source_url, base)
     if not url:
         raise InputError(
             "the checkout has no remote `origin`, so there is nothing to publish to",
@@ -175,12 +175,12 @@ def _warn(place: _Place) -> None:
         )
 
 
-def _target_url(inputs: Inputs, facts: Facts, source_url: str, checkout: Checkout) -> str:
+def _target_url(inputs: Inputs, facts: Facts, source_url: str, base: Path) -> str:
     if not inputs.repository:
         return source_url
     url, _, _ = urls.split_credential(inputs.repository)
-    if not urls.is_short(url) or (not facts.server_url and Path(checkout.root, url).exists()):
-        return urls.absolute(url, checkout.root)
+    if not urls.is_short(url) or (not facts.server_url and (base / url).exists()):
+        return urls.absolute(url, str(base))
     sibling = f"{facts.server_url}/{url}.git" if facts.server_url else urls.sibling(source_url, url)
     if not sibling:
         raise InputError(

@@ -24,7 +24,10 @@ def guard_branch(inputs: Inputs, context: CIContext, tip: Tip, *, is_same_reposi
 
     """
     hint = "Set the input `branch` to a branch of its own, for example `manifests`."
-    if is_same_repository and inputs.branch == context.source.branch:
+    is_source = is_same_repository and inputs.branch == context.source.branch
+    # A repository may have names that we can't compare, and a detached HEAD says no branch: the commit tells as well.
+    is_rendered = tip.sha == context.source.sha and context.source.branch in {"", inputs.branch}
+    if is_source or is_rendered:
         raise BranchError(
             f"`{inputs.branch}` is the branch that is being rendered; publishing to it would replace your sources",
             hint=hint,

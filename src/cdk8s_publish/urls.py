@@ -45,8 +45,12 @@ def over_ssh(url: str) -> str:
 def normal(url: str) -> str:
     """Return a form in which equal repositories are equal texts, over whatever protocol they are reached.
 
-    Without scheme, user, `.git` and final slash; the host in lower case, with its port only over http(s).
+    Without scheme, user, `.git` and final slash; the host in lower case, with its port only over http(s). A local path
+    without links in it.
     """
+    path = url.removeprefix("file://")
+    if path.startswith("/"):
+        return os.path.realpath(path).removesuffix(".git").rstrip("/")
     text = url.rstrip("/").removesuffix(".git")
     if match := re.fullmatch(r"https?://(?:[^/@]*@)?([^/]+)/(.*)", text):
         return f"{match[1].lower()}/{match[2]}"
@@ -54,7 +58,7 @@ def normal(url: str) -> str:
         r"[^/:@]+@([^/:]+):/?(.*)", text
     ):
         return f"{match[1].lower()}/{match[2]}"
-    return text.removeprefix("file://")
+    return text
 
 
 def is_other_repository(url: str, other: str) -> bool:

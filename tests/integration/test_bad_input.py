@@ -9,12 +9,12 @@ import pytest
 
 from support.checkouts import Checkout, config_map
 from support.programs import LOOPBACK, free_port
+from support.remotes import Remote
 from support.snapshots import Untouched
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from support.remotes import Remote
     from support.runner import Cli, Result
 
 RUN = ("run", "--install", "none")
@@ -225,6 +225,24 @@ def test_branch__of_the_sources_or_the_default_is_refused_always(checkout: Check
         checkout.origin.commit(branch, {"a": b"a"})
         checkout.origin.git("symbolic-ref", "HEAD", f"refs/heads/{branch}")
     assert branch in refused(cli, checkout, 5, "--branch", branch, "--adopt-branch").text
+
+
+@pytest.mark.parametrize(
+    "form", ["{folder}/../{folder.name}/origin.git", "file://{folder}/link.git", "{folder}/copy.git"]
+)
+@pytest.mark.parametrize("is_detached", [False, True])
+def test_branch__of_the_sources_is_known_however_its_repository_is_named(
+    checkout: Checkout, cli: Cli, form: str, *, is_detached: bool
+) -> None:
+    folder = checkout.origin.path.parent
+    checkout.origin.git("branch", "develop", "main")
+    (folder / "link.git").symlink_to("origin.git")
+    copy = Remote.create(folder / "copy.git")  # as one repository may have several names on a server
+    checkout.origin.git("push", "--quiet", copy.path, "develop")
+    checkout.git("checkout", "--quiet", *(["--detach"] if is_detached else ["-b", "develop"]))
+    before = copy.refs()
+    refused(cli, checkout, 5, "--repository", form.format(folder=folder), "--branch", "develop", "--adopt-branch")
+    assert copy.refs() == before
 
 
 def test_remote__default_branch_of_another_repository_is_refused(checkout: Checkout, cli: Cli, remote: Remote) -> None:

@@ -164,11 +164,14 @@ def test_run__publishes_to_the_root_of_a_branch(checkout: Checkout, cli: Cli) ->
     assert set(checkout.origin.files("manifests")) == {"web.yaml", "db.yaml", METADATA}
 
 
-@pytest.mark.parametrize("form", ["path", "url"])
+@pytest.mark.parametrize("form", ["path", "url", "relative"])
 def test_run__publishes_to_another_repository(checkout: Checkout, remote: Remote, cli: Cli, form: str) -> None:
-    address = str(remote.path) if form == "path" else remote.path.as_uri()
+    here = checkout.path / "rendered"
+    relative = os.path.relpath(remote.path, here)
+    address = {"path": str(remote.path), "url": remote.path.as_uri(), "relative": relative}[form]
     before = checkout.origin.refs()
-    cli.run(*RUN, "--repository", address, "--branch", "main", cwd=checkout.path).ok()
+    app = f"cp -R {here}/. $CDK8S_OUTDIR"
+    cli.run(*RUN, "--app", app, "--repository", address, "--branch", "main", cwd=here).ok()
     assert published(remote, branch="main") == {"web.yaml": config_map("web"), "db.yaml": config_map("db")}
     assert checkout.origin.refs() == before
 

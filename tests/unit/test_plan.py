@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +25,14 @@ def test_guard_branch__source_branch_is_refused() -> None:
     context = replace(CONTEXT, source=replace(SOURCE, branch="feature"))
     with pytest.raises(BranchError, match="is the branch that is being rendered"):
         guard_branch(parse({"branch": "feature"}), context, Tip("feature"), is_same_repository=True)
+
+
+@pytest.mark.parametrize(("branch", "is_refused"), [("feature", True), ("", True), ("another", False)])
+def test_guard_branch__that_holds_the_rendered_commit_is_the_source(branch: str, *, is_refused: bool) -> None:
+    context = replace(CONTEXT, source=replace(SOURCE, branch=branch))
+    tip = Tip("feature", SOURCE.sha)
+    with pytest.raises(BranchError, match="is being rendered") if is_refused else nullcontext():
+        guard_branch(parse({"branch": "feature", "adopt-branch": "true"}), context, tip, is_same_repository=False)
 
 
 @pytest.mark.parametrize("managed", [True, False])

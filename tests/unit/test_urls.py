@@ -1,8 +1,14 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from cdk8s_publish.urls import absolute, is_other_repository, is_short, normal, over_ssh, sibling, split_credential
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
 
 SAME = (
     "https://git.example/team/shop",
@@ -26,6 +32,14 @@ def test_normal__one_repository_is_one_text(url: str) -> None:
 @pytest.mark.parametrize("url", ["https://git.example:8443/team/shop", "/srv/git/shop.git", "https://git.example/team"])
 def test_normal__other_repositories_are_other_texts(url: str) -> None:
     assert normal(url) != "git.example/team/shop"
+
+
+def test_normal__local_path_is_the_same_by_any_way(tmp_path: Path) -> None:
+    (tmp_path / "shop.git").mkdir()
+    (tmp_path / "link.git").symlink_to("shop.git")
+    ways = ("shop.git", "shop.git/", "x/../shop.git", "link.git")
+    texts = {normal(f"{scheme}{tmp_path}/{way}") for scheme in ("", "file://") for way in ways}
+    assert texts == {f"{tmp_path.resolve()}/shop"}
 
 
 def test_split_credential__leaves_a_clean_url() -> None:
