@@ -30,7 +30,7 @@ RUN set -eu; \
     find node_modules -name '*.md' ! -iname 'license*' -delete
 
 
-# Node without npm's manuals and without the symbol table of the binary, which only a debugger reads.
+# Node without its C headers, npm's manuals, and the symbol table of the binary, which only a debugger reads.
 #
 # git as Debian ships it, minus what is Perl, a server, a mail client or a translation. Installing the package would
 # bring Perl (55 MB). The record in status.d keeps it visible to scanners and to SBOM tools.
@@ -40,7 +40,8 @@ RUN set -eu; \
     apt-get update; \
     apt-get install -y --no-install-recommends binutils; \
     strip /usr/local/bin/node; \
-    rm -rf /usr/local/lib/node_modules/npm/docs /usr/local/lib/node_modules/npm/man; \
+    rm -rf /usr/local/lib/node_modules/npm/docs /usr/local/lib/node_modules/npm/man \
+      /usr/local/include /usr/local/share /usr/local/*.md /usr/local/bin/docker-entrypoint.sh; \
     find /usr/local/lib/node_modules -name '*.md' ! -iname 'license*' -delete; \
     corepack enable --install-directory /usr/local/bin yarn pnpm; \
     apt-get download git; \

@@ -66,8 +66,11 @@ def test_image__is_small() -> None:
     assert inspect("default")["Size"] <= SIZE_MAX
 
 
-def test_image__has_no_compiler_and_no_perl_modules(folder: Path) -> None:
-    probe = "for name in cc gcc g++ make go java; do command -v $name && exit 1; done; test ! -e /usr/share/perl"
+def test_image__has_no_compiler_no_headers_and_no_perl_modules(folder: Path) -> None:
+    probe = (
+        "for name in cc gcc g++ make go java; do command -v $name && exit 1; done; "
+        'test ! -e /usr/share/perl && test -z "$(ls -A /usr/local/include)"'
+    )
     container(folder, "default", "--entrypoint=sh").run({}, "-c", probe).ok()
 
 
