@@ -254,6 +254,7 @@ def _flux(options: Mapping[str, Any], node: str, stdout: TextIO) -> int:
     from cdk8s_publish.flux import charts  # noqa: PLC0415
     from cdk8s_publish.urls import split_credential  # noqa: PLC0415
 
+    catch_signals()
     raw = {name: value for name, value in options.items() if value is not None and name not in _OWN}
     if not raw.get("url"):
         with contextlib.suppress(InputError):  # outside a checkout; `parse` asks for the URL

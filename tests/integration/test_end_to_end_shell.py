@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -231,6 +232,19 @@ def test_flux__outside_a_checkout_asks_for_the_address_and_names_every_problem(c
     done = cli.run("flux", "--interval", "soon", cwd=tmp_path).exits(2)
     assert "give a URL" in done.stderr
     assert "'soon'" in done.stderr
+
+
+def test_flux__that_is_interrupted_ends_without_a_traceback(cli: Cli, tmp_path: Path) -> None:
+    node, started = tmp_path / "node", tmp_path / "started"
+    node.write_text('#!/bin/sh\nexec 3>"$STARTED"; exec sleep 30\n')
+    node.chmod(0o755)
+    os.mkfifo(started)
+    process = cli.start("flux", "--url", "https://h/o/r", cwd=tmp_path, JSII_NODE=str(node), STARTED=str(started))
+    started.open().close()  # opened as soon as the other side is there
+    process.send_signal(signal.SIGINT)
+    done = cli.finish(process).exits(130)
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
 
 
 def app_of(checkout: Checkout) -> str:
