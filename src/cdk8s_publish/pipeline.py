@@ -120,7 +120,6 @@ def _place(inputs: Inputs, world: World, base: Path) -> _Place:
     facts = world.product.facts()
     checkout = Checkout(_first_folder(base, inputs), _git_environ(world))
     origin, user, secret = urls.split_credential(checkout.remote_url())
-    username = facts.username if inputs.token or (secret and not user) else user
     # A workflow may have checked out another repository than its own.
     has_other = urls.is_other_repository(origin, facts.remote_url)
     source_url = origin if has_other or not facts.remote_url else facts.remote_url
@@ -130,9 +129,12 @@ def _place(inputs: Inputs, world: World, base: Path) -> _Place:
             "the checkout has no remote `origin`, so there is nothing to publish to",
             hint="Name the repository with the input `repository`, or add a remote: `git remote add origin <url>`.",
         )
-    is_same, token = urls.normal(url) == urls.normal(source_url), inputs.token or Secret(secret)
-    # A deploy key opens one repository: beside one for another repository, the token reads the history of this one.
-    has_own_access = inputs.token and not is_same
+    is_same = urls.normal(url) == urls.normal(source_url)
+    # A token that publishes to another server is not for the server of the sources. A deploy key opens one repository:
+    # beside one for another repository, the token reads the history of this one.
+    own = Secret("") if not inputs.ssh_key and urls.is_other_server(url, source_url) else inputs.token
+    username, token = facts.username if own or (secret and not user) else user, own or Secret(secret)
+    has_own_access = own and not is_same
     source = Remote(source_url, username, token) if has_own_access else _remote(inputs, source_url, username, token)
     named = facts.username if inputs.token else urls.split_credential(inputs.repository)[1]
     target = source if is_same else _remote(inputs, url, named, inputs.token)

@@ -61,6 +61,12 @@ def normal(url: str) -> str:
     return text
 
 
+def is_other_server(url: str, other: str) -> bool:
+    """Whether both are on a server, and not on the same; ports don't count."""
+    host, other_host = (normal(one).partition("/")[0].partition(":")[0] for one in (url, other))
+    return bool(host and other_host) and host != other_host
+
+
 def is_other_repository(url: str, other: str) -> bool:
     """Whether both are on the same server and are not the same repository."""
     host, _, name = normal(url).partition("/")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 from base64 import b64encode
-from typing import TYPE_CHECKING
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from support.checkouts import Checkout
+    from support.remotes import Remote
     from support.runner import Cli
 
 pytestmark = pytest.mark.server
@@ -165,3 +168,31 @@ def test_credential__of_a_helper_is_that_of_the_user_in_the_address(
     checkout.git("remote", "set-url", "origin", http_server.url(checkout.origin.path).replace("://", "://oauth2@"))
     cli.run("run", "--install", "none", cwd=checkout.path).ok()
     assert checkout.origin.tip("manifests")
+
+
+class _Listener(BaseHTTPRequestHandler):
+    """Another server: takes down who asks with which credential, and knows nothing."""
+
+    heard: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        self.heard.append(self.headers.get("Authorization", "none"))
+        self.send_error(404)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def test_token__for_another_server_is_not_sent_to_that_of_the_sources(
+    http_server: GitHttpServer, checkout: Checkout, cli: Cli, remote: Remote, tmp_path: Path
+) -> None:
+    target = ("run", "--install", "none", "--repository", http_server.url(remote.path))
+    cli.run(*target, cwd=checkout.path, INPUT_TOKEN=TOKEN).ok()
+    checkout.commit("Change nothing")
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Listener) as listener:
+        Thread(target=listener.serve_forever, daemon=True).start()
+        fresh = checkout.ci_checkout(tmp_path / "fresh", f"http://localhost:{listener.server_port}/team/shop.git")
+        done = cli.run(*target, cwd=fresh.path, INPUT_TOKEN=TOKEN).exits(5)
+        listener.shutdown()
+    assert "it can't be told whether" in done.text
+    assert set(_Listener.heard) == {"none"}

@@ -4,7 +4,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cdk8s_publish.urls import absolute, is_other_repository, is_short, normal, over_ssh, sibling, split_credential
+from cdk8s_publish.urls import (
+    absolute,
+    is_other_repository,
+    is_other_server,
+    is_short,
+    normal,
+    over_ssh,
+    sibling,
+    split_credential,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,6 +36,21 @@ def test_normal__one_repository_is_one_text(url: str) -> None:
     assert not is_other_repository(url, SAME[0])
     assert is_other_repository(url, "https://git.example/team/other")
     assert not is_other_repository(url, "https://elsewhere.example/team/other")
+
+
+@pytest.mark.parametrize(
+    ("url", "is_other"),
+    [
+        ("ssh://git@git.example:2222/a/b", False),
+        ("https://git.example:8443/a/b", False),
+        ("/srv/git/a.git", False),
+        ("https://elsewhere.example/team/shop", True),
+        ("git@elsewhere.example:team/shop", True),
+    ],
+)
+def test_is_other_server__compares_hosts(url: str, *, is_other: bool) -> None:
+    assert is_other_server(url, SAME[0]) is is_other
+    assert is_other_server(SAME[0], url) is is_other
 
 
 @pytest.mark.parametrize("url", ["https://git.example:8443/team/shop", "/srv/git/shop.git", "https://git.example/team"])
