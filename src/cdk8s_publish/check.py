@@ -17,11 +17,13 @@ from cdk8s_publish.manifests import HELM_FILE, KUSTOMIZATION_FILES, MANIFESTS, p
 from cdk8s_publish.model import METADATA_FILE, ChangeKind, Finding, Level
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
-    from cdk8s_publish.manifests import Delta
+    from cdk8s_publish.manifests import Delta, Parsed
     from cdk8s_publish.model import Change, Changes, Manifest, RenderedFile, RenderedManifests, ResourceId, Sha
+
+    ParseAll = Callable[[Callable[[RenderedFile], Parsed], Sequence[RenderedFile]], Iterable[Parsed]]
 
 REMOVAL_MINIMUM = 5
 """Fewer removed resources than this are never "too many", whatever their share."""
@@ -75,8 +77,10 @@ class Checked:
     manifests: int
 
 
-def check(delta: Delta, policy: Policy, old: Mapping[Sha, bytes]) -> Checked:
+def check(delta: Delta, policy: Policy, old: Mapping[Sha, bytes], parse_all: ParseAll = map) -> Checked:
     """Apply every rule to what was rendered; `old` holds the bytes of `delta.wanted`, as far as they can be had.
+
+    `parse_all` applies a function to every file: `map`, or something faster.
 
     Raises OSError when a rendered file can't be read.
     """
@@ -86,7 +90,7 @@ def check(delta: Delta, policy: Policy, old: Mapping[Sha, bytes]) -> Checked:
         fresh, unread = delta.rendered.files, 0
     else:
         fresh, unread = delta.changed, recorded - sum(map(len, before.values()))
-    parsed, findings = _parse(fresh)
+    parsed, findings = _parse(fresh, parse_all)
     kept = [file for file in delta.kept if file.path not in parsed and role(file.path) == MANIFESTS]
     places = _places(parsed, before, kept)
     count = unread + sum(map(len, parsed.values()))
@@ -115,24 +119,28 @@ def _before(delta: Delta, old: Mapping[Sha, bytes]) -> dict[str, tuple[Manifest,
     return before
 
 
-def _parse(files: Iterable[RenderedFile]) -> tuple[dict[str, tuple[Manifest, ...]], list[Finding]]:
+def _parse(files: Iterable[RenderedFile], parse_all: ParseAll) -> tuple[dict[str, tuple[Manifest, ...]], list[Finding]]:
     manifests: dict[str, tuple[Manifest, ...]] = {}
     findings: list[Finding] = []
-    for file in files:
+    readable = [file for file in files if role(file.path) == MANIFESTS or _name(file.path) in KUSTOMIZATION_FILES]
+    for file, parsed in zip(readable, parse_all(_parse_file, readable), strict=True):
         if role(file.path) == MANIFESTS:
-            parsed = parse(file.path, file.read())
             manifests[file.path] = parsed.manifests
             findings += parsed.findings
             if not file.size:
                 message = f"{file.path} is empty: its chart rendered nothing."
                 findings.append(Finding(Level.WARNING, "empty-file", message, file.path))
-        elif _name(file.path) in KUSTOMIZATION_FILES:
-            findings += _misplaced(file)
+        else:
+            findings += _misplaced(file, parsed)
     return manifests, findings
 
 
-def _misplaced(file: RenderedFile) -> Iterator[Finding]:
-    for manifest in parse(file.path, file.read()).manifests:
+def _parse_file(file: RenderedFile) -> Parsed:
+    return parse(file.path, file.read())
+
+
+def _misplaced(file: RenderedFile, parsed: Parsed) -> Iterator[Finding]:
+    for manifest in parsed.manifests:
         if manifest.resource.group != "kustomize.config.k8s.io":
             message = f"{file.path} would be read as configuration of kustomize, but holds {manifest.resource}."
             hint = "Give the chart another name."

@@ -162,10 +162,9 @@ class _Run:
 def _shortened(patch: Iterable[str]) -> list[str]:
     lines, left_out = list[str](), 0
     for part in patch:
-        found = part.removesuffix("\n").split("\n")
-        room = LOGGED_DIFF_LINES - len(lines)
-        lines += found[:room]
-        left_out += len(found[room:])
+        *shown, rest = part.split("\n", LOGGED_DIFF_LINES - len(lines))  # each part ends a line
+        lines += shown
+        left_out += rest.count("\n")
     return [*lines, *([f"… and {left_out} more lines"] if left_out else [])]
 
 

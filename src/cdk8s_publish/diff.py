@@ -35,6 +35,7 @@ MAX_EDITS = 64
 _NOTHING = ResourceId("", "", "", "")
 _MASK = "***"
 _NEEDLE_MINIMUM = 6
+_NO_NEWLINE = "\\ No newline at end of file"
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _SECRET_KIND = re.compile(rb"""kind["']?\s*:\s*["']?Secret\b""")
 _INVISIBLE = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u2069\\ufeff]")
@@ -71,8 +72,8 @@ def patch(changes: Iterable[Changes]) -> Iterator[str]:
             old = "/dev/null" if item.kind is ChangeKind.ADDED else before
             new = "/dev/null" if item.kind is ChangeKind.REMOVED else after
             names = (f"# {item.kind}: {item.title}", f"--- {old}", f"+++ {new}")
-            head = "\n".join(_visible(name.replace("\n", "\\n")) for name in names)
-            yield f"{separator}{head}\n{item.diff}"
+            head = "\n".join([name.replace("\n", "\\n") for name in names])
+            yield f"{separator}{_visible(head)}\n{item.diff}"
             separator = "\n"
 
 
@@ -85,7 +86,7 @@ def _by_resource(files: Iterable[tuple[Manifest, ...]]) -> dict[ResourceId, tupl
 
 def _bytes(manifests: Sequence[Manifest]) -> list[bytes]:
     """Return the documents of one resource: one, except on a branch that nobody checked."""
-    return sorted(manifest.text for manifest in manifests)
+    return sorted([manifest.text for manifest in manifests])
 
 
 def _kind(before: object, after: object) -> ChangeKind:
@@ -193,21 +194,24 @@ def unified(before: str, after: str) -> str:
     Carriage returns, other invisible characters and a missing newline at the end are made visible.
     """
     if not before or not after:
-        return _one_sided("+" if after else "-", _lines(_visible(after or before)))
+        return _one_sided("+" if after else "-", _visible(after or before))
     return "".join(_hunks(list(_edits(_lines(before), _lines(after)))))
 
 
-def _one_sided(tag: str, lines: Sequence[str]) -> str:
+def _one_sided(tag: str, text: str) -> str:
     """Return the diff of what came or went as a whole; a first publish is made of nothing else."""
-    count = len(lines)
+    if not text:
+        return ""
+    text, end = (text[:-1], "") if text.endswith("\n") else (text, f"\n{_NO_NEWLINE}")
+    count = text.count("\n") + 1
     ranges = f"-0,0 +1,{count}" if tag == "+" else f"-1,{count} +0,0"
-    return f"@@ {ranges} @@\n" + "".join([f"{tag}{line}\n" for line in lines]) if lines else ""
+    return f"@@ {ranges} @@\n{tag}" + text.replace("\n", f"\n{tag}") + f"{end}\n"
 
 
 def _lines(text: str) -> list[str]:
     lines = text.split("\n")
     if lines[-1]:
-        lines[-1] += "\n\\ No newline at end of file"
+        lines[-1] += f"\n{_NO_NEWLINE}"
     else:
         del lines[-1]
     return lines

@@ -29,6 +29,7 @@ from cdk8s_publish.model import (
     Sha,
     Tip,
 )
+from cdk8s_publish.parallel import halves
 from cdk8s_publish.refusals import TransientRemoteError
 from cdk8s_publish.repository import NOTES_REF, RefMove, Repository
 from cdk8s_publish.throttle import retry_after
@@ -209,7 +210,7 @@ def _review(target: Target, seen: Look, rendered: tuple[RenderedManifests, ...])
     held = {folder.path: folder for folder in seen.folders}
     deltas = [delta(item, held[item.path]) for item in rendered]
     old = target.repository.blobs(sha for one in deltas for sha in one.wanted)
-    checked = [check.check(one, _policy(target, seen, one.folder.path), old) for one in deltas]
+    checked = [check.check(one, _policy(target, seen, one.folder.path), old, halves) for one in deltas]
     findings = [finding for result in checked for finding in result.findings]
     check.refuse(findings)
     changes = tuple(diff.compare(one, result, old) for one, result in zip(deltas, checked, strict=True))
