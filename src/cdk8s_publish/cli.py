@@ -24,7 +24,7 @@ from cdk8s_publish.errors import CheckError, InputError, InterruptedRunError, Ma
 from cdk8s_publish.inputs import INPUTS, PREFIX, Inputs, Kind, Section, from_environ, parse
 from cdk8s_publish.log import Console, logging_to
 from cdk8s_publish.model import Level
-from cdk8s_publish.private import private_folder
+from cdk8s_publish.private import private_folder, temporary_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
@@ -109,7 +109,8 @@ class _Run:
     def command(self, name: str, stdout: TextIO) -> int:
         self._screen.line(f"cdk8s-publish {__version__}")
         catch_signals()
-        with logging_to(self._screen, is_verbose=self._is_verbose), private_folder() as private:
+        base = temporary_folder(self._environ)
+        with logging_to(self._screen, is_verbose=self._is_verbose), private_folder(base) as private:
             if self._inputs.diff_file and Path(self._inputs.diff_file).is_dir():
                 raise InputError(f"diff-file: {self._inputs.diff_file!r} is a folder", hint="Name a file in it.")
             from cdk8s_publish.world import World  # noqa: PLC0415  # YAML and the rest: after the first line

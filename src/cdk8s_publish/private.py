@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,9 @@ from typing import TYPE_CHECKING
 from cdk8s_publish.errors import MachineError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+
+TEMPORARY = ("/tmp", "/var/tmp", "/usr/tmp")  # noqa: S108 - names to try
 
 _JANITOR = """\
 trap "" HUP INT TERM
@@ -41,18 +42,34 @@ class PrivateFolder:
             self._janitor.stdin.close()
 
 
-@contextmanager
-def private_folder(parent: str | None = None) -> Iterator[PrivateFolder]:
-    """Create a folder with mode 0700 below `parent` (default: the system's temporary folder), for this run only.
+def temporary_folder(environ: Mapping[str, str]) -> Path:
+    """Return the folder for temporary files: the first that can be written of those that Python's tempfile tries.
 
-    It is gone when the context ends.
+    That module finds out by writing a file, which stays when we are killed in that moment.
+
+    Raises:
+        MachineError: there is none, or the command stands in it, which would be in the user's checkout.
+
     """
-    base = Path(parent or tempfile.gettempdir()).resolve()
-    if parent is None and base == Path.cwd():  # Python's last resort; it would be in the user's checkout
+    candidates = [*filter(None, (environ.get(name) for name in ("TMPDIR", "TEMP", "TMP"))), *TEMPORARY]
+    folders = (Path(name).resolve() for name in candidates)
+    folder = next((one for one in folders if one.is_dir() and os.access(one, os.W_OK | os.X_OK)), None)
+    if folder is None:
         raise MachineError(
-            f"{base}, where the command stands in, is also the folder for temporary files",
+            f"no folder for temporary files can be written: {', '.join(candidates)}",
+            hint="Let TMPDIR name one that can.",
+        )
+    if folder == Path.cwd():
+        raise MachineError(
+            f"{folder}, where the command stands in, is also the folder for temporary files",
             hint="Stand in another folder, or let TMPDIR name another one that can be written.",
         )
+    return folder
+
+
+@contextmanager
+def private_folder(base: Path) -> Iterator[PrivateFolder]:
+    """Create a folder with mode 0700 below `base`, for this run only; it is gone when the context ends."""
     folder = base / f"cdk8s-publish-{os.urandom(8).hex()}"
     # In our own session: what is in another one counts as foreign code's stray and would be ended.
     janitor = subprocess.Popen(["sh", "-c", _JANITOR, "sh", str(base)], stdin=subprocess.PIPE, env={}, cwd="/")

@@ -11,15 +11,15 @@ import os
 import subprocess
 from base64 import b64decode
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cdk8s_publish.errors import InputError, PublishError
 from cdk8s_publish.model import Secret
-from cdk8s_publish.private import private_folder
+from cdk8s_publish.private import private_folder, temporary_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
 _TIMEOUT_S = 60
 _OPENPGP_MARK = "BEGIN PGP PRIVATE KEY BLOCK"
@@ -64,7 +64,8 @@ def sign(content: bytes, signer: SigningKey, environ: Mapping[str, str]) -> str:
 
     """
     # A socket's path may be 108 bytes long, and gpg's agent puts one into this folder: keep it short.
-    with private_folder("/tmp" if os.access("/tmp", os.W_OK) else None) as private:  # noqa: S108
+    base = Path("/tmp") if os.access("/tmp", os.W_OK) else temporary_folder(environ)  # noqa: S108
+    with private_folder(base) as private:
         if _OPENPGP_MARK in signer.key.reveal():
             return _sign_openpgp(content, signer, private.path, environ)
         return _sign_ssh(content, signer, private.path, environ)
