@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from cdk8s_publish import __version__
 from cdk8s_publish.ci import detect, write_file
 from cdk8s_publish.commands import protect_self
-from cdk8s_publish.errors import CheckError, InputError, InterruptedRunError, MachineError, PublishError
+from cdk8s_publish.errors import CheckError, InputError, InterruptedRunError, MachineError, PublishError, SignalError
 from cdk8s_publish.inputs import INPUTS, PREFIX, Inputs, Kind, Section, from_environ, parse
 from cdk8s_publish.log import Console, logging_to
 from cdk8s_publish.model import Level
@@ -86,7 +86,7 @@ def main(argv: Sequence[str], environ: MutableMapping[str, str], stdout: TextIO,
         for stream in (stdout, stderr):  # what is still to be flushed must not fail as well
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         return InterruptedRunError.exit_code
-    except Exception as error:  # noqa: BLE001  # whatever is not known is our fault and must not print a secret
+    except (Exception, SignalError) as error:  # noqa: BLE001  # whatever is not known is our fault and must not print a secret
         return _report_failure(_known(error), screen)
 
 
@@ -170,7 +170,7 @@ def _shortened(patch: Iterable[str]) -> list[str]:
 
 
 def catch_signals() -> None:
-    """Let SIGTERM, SIGINT and SIGHUP raise InterruptedRunError in the main thread."""
+    """Let SIGTERM, SIGINT and SIGHUP raise SignalError in the main thread."""
     sys.unraisablehook = _raise_again
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, _interrupt)
@@ -179,7 +179,7 @@ def catch_signals() -> None:
 def _raise_again(dropped: sys.UnraisableHookArgs) -> None:
     """Raise anew what a signal raised inside a callback of the interpreter, where every exception is dropped."""
     error = dropped.exc_value
-    if not isinstance(error, InterruptedRunError):
+    if not isinstance(error, SignalError):
         sys.__unraisablehook__(dropped)
         return
 
@@ -193,7 +193,7 @@ def _raise_again(dropped: sys.UnraisableHookArgs) -> None:
 def _interrupt(number: int, _frame: object) -> NoReturn:
     for other in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(other, signal.SIG_IGN)  # cleaning up is short and must not be cut off
-    raise InterruptedRunError(f"interrupted by {signal.Signals(number).name}; the run is given up")
+    raise SignalError(f"interrupted by {signal.Signals(number).name}; the run is given up")
 
 
 def _take_out(environ: MutableMapping[str, str]) -> None:
@@ -206,10 +206,12 @@ def _take_out(environ: MutableMapping[str, str]) -> None:
         del environ[name]
 
 
-def _known(error: Exception) -> PublishError:
+def _known(error: Exception | SignalError) -> PublishError:
     """Return the error to report: itself, or what it means when it was not raised on purpose."""
     if isinstance(error, PublishError):
         return error
+    if isinstance(error, SignalError):
+        return InterruptedRunError(str(error))
     if isinstance(error, OSError):
         reason = f"{error.strerror or error}: {error.filename}" if error.filename else str(error)
         return MachineError(reason, hint="Make room, or let TMPDIR name a folder that can be written.")
@@ -227,7 +229,7 @@ def _told(product: Product, screen: Console) -> Iterator[None]:
         yield
     except BrokenPipeError:
         raise
-    except Exception as error:
+    except (Exception, SignalError) as error:
         from cdk8s_publish import report  # noqa: PLC0415
 
         failure = _known(error)

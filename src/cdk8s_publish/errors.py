@@ -74,3 +74,11 @@ class InterruptedRunError(PublishError):
     """SIGINT or SIGTERM ended the run before the target branch was touched."""
 
     exit_code = 130
+
+
+class SignalError(BaseException):
+    """SIGINT, SIGTERM or SIGHUP arrived; the command line makes an `InterruptedRunError` of it.
+
+    No `Exception`: a library on the way, the interpreter's own `threading` among them, would take it for a failure of
+    what it does and handle it.
+    """

@@ -12,7 +12,7 @@ from pathlib import Path
 from subprocess import PIPE, TimeoutExpired
 from typing import IO, TYPE_CHECKING, cast
 
-from cdk8s_publish.errors import MachineError, PublishError
+from cdk8s_publish.errors import MachineError
 from cdk8s_publish.model import Relation
 from cdk8s_publish.refusals import explain
 
@@ -118,8 +118,6 @@ def _gitpython() -> type[Git]:
         raise
     except ImportError as error:
         # GitPython asks git for its version as soon as it is imported, and takes every exception for git's absence.
-        if isinstance(error.__cause__, PublishError):
-            raise error.__cause__ from None
         hint = "Install git and put it on the PATH."
         raise MachineError("git can't be run", evidence=str(error), hint=hint) from None
     return Git

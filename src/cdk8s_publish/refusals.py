@@ -58,6 +58,13 @@ _REFUSALS = (
         "Choose another `branch`: git keeps `a` and `a/b` in one place, so there can be only one of them.",
     ),
     _refusal(
+        r"unable to create .*file exists",
+        LeaseLostError,
+        "another process holds the lock of the branch on the server",
+        "If no other push is under way, one that crashed has left the lock file that the lines above name: its "
+        "administrator may remove it.",
+    ),
+    _refusal(
         r"stale info|\bfetch first\b|cannot lock ref|is at [0-9a-f]+ but expected|incorrect old value provided"
         r"|reference already exists|remote ref updated since checkout|failed to update ref",
         LeaseLostError,

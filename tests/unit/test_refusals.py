@@ -15,6 +15,10 @@ IN_THE_WAY = (
     "error: cannot lock ref 'refs/heads/a': 'refs/heads/a/b' exists; cannot create 'refs/heads/a'"
 )
 NOT_ATOMIC = "fatal: the receiving end does not support --atomic push\nsend-pack: unexpected disconnect"
+LOCKED = (
+    "error: cannot lock ref 'refs/heads/a': Unable to create '/srv/a.git/refs/heads/a.lock': File exists.\n\n"
+    "Another git process seems to be running in this repository"
+)
 MOVED = "error: cannot lock ref 'refs/heads/a': is at {} but expected {}".format("1" * 40, "2" * 40)
 
 
@@ -27,8 +31,15 @@ MOVED = "error: cannot lock ref 'refs/heads/a': is at {} but expected {}".format
         (UNTRUSTED, RemoteError),
         (IN_THE_WAY, RemoteError),
         (MOVED, LeaseLostError),
+        (LOCKED, LeaseLostError),
         (NOT_ATOMIC, RemoteError),
     ],
 )
 def test_explain__finds_the_cause_in_what_is_said_and_not_in_names(output: str, error: type[RemoteError]) -> None:
     assert type(explain("Publishing", output)) is error
+
+
+def test_refusal__of_a_lock_that_is_held_says_so() -> None:
+    error = explain("Publishing", LOCKED)
+    assert str(error) == "Publishing failed: another process holds the lock of the branch on the server"
+    assert "crashed" in error.hint

@@ -6,7 +6,7 @@ import sys
 CALLBACK = """
 import signal, time, weakref
 from cdk8s_publish.cli import catch_signals
-from cdk8s_publish.errors import InterruptedRunError
+from cdk8s_publish.errors import SignalError
 
 class Value: ...
 
@@ -16,7 +16,7 @@ reference = weakref.ref(value, lambda _: signal.raise_signal(signal.SIGTERM))
 try:
     del value
     time.sleep(10)
-except InterruptedRunError as error:
+except SignalError as error:
     print(error)
 """
 
