@@ -10,9 +10,9 @@ import json
 import os
 import posixpath
 import re
-from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 
@@ -27,8 +27,7 @@ CLI_OUTPUT = "dist"
 """Where the cdk8s CLI writes unless it is told otherwise."""
 
 
-@dataclass(frozen=True, slots=True)
-class Manager:
+class Manager(NamedTuple):
     """A package manager, recognised by files that lie together in one folder.
 
     The last of `files` must contain the text `contains`. `command` is a shell command for that folder; `replaces` are
@@ -141,8 +140,7 @@ _VERSION_FILES = {
 """By ecosystem, files that hold the version of a tool. Go, Maven, Gradle and `requires-python` speak for themselves."""
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """One command that runs before the app, in `directory` of the checkout; `reason` says why, for the log."""
 
     command: str
@@ -156,14 +154,12 @@ class Step:
 _TERM = re.compile(r"([\^~<>=]*)v?\d+(\.(\d+|[xX*]))*")
 
 
-@dataclass(frozen=True, slots=True)
-class _Installation:
+class _Installation(NamedTuple):
     ecosystem: str
     steps: tuple[Step, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Pin:
+class Pin(NamedTuple):
     """A version that the project asks for: of `tool`, as written in `file` in `directory` of the checkout."""
 
     tool: str
@@ -185,8 +181,7 @@ class Pin:
         return any(all(_holds(has, term, depth) for term in terms) for terms in ranges)
 
 
-@dataclass(frozen=True, slots=True)
-class App:
+class App(NamedTuple):
     """A cdk8s app. `directory` and `path` are relative to the checkout and the target branch; the root is ''.
 
     `command` is a shell command, `before` one that runs before it. `output` is the folder, relative to `directory`,
@@ -204,7 +199,7 @@ class App:
     install: tuple[Step, ...] = ()
     pins: tuple[Pin, ...] = ()
     script: str = ""
-    config: Mapping[str, Any] = field(default_factory=dict)
+    config: Mapping[str, Any] = MappingProxyType({})
 
     @property
     def own_output(self) -> str:
@@ -251,7 +246,7 @@ def find_apps(  # noqa: PLR0913 - the inputs that say how an app is run
     """
     folders = sorted({folder for given in directories for folder in _folders(workspace, _normal(given), command)})
     found = tuple(
-        replace(_app(workspace, folder, command, output=output, install=install, path=path), before=before)
+        _app(workspace, folder, command, output=output, install=install, path=path)._replace(before=before)
         for folder in folders
     )
     _refuse_shared_paths(found)

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from dataclasses import dataclass, replace
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from cdk8s_publish.errors import CheckError
 from cdk8s_publish.manifests import HELM_FILE, KUSTOMIZATION_FILES, MANIFESTS, parse, role
@@ -54,8 +53,7 @@ _LISTED = 20
 """How many removed resources a message names."""
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(NamedTuple):
     """What the user allowed."""
 
     allow_empty: bool = False
@@ -63,8 +61,7 @@ class Policy:
     allow_helm: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
+class Checked(NamedTuple):
     """The result of all rules.
 
     `parsed` holds the manifests of every changed file, `before` those of every file of the tip that changed or is
@@ -278,7 +275,7 @@ def _ordered(findings: Iterable[Finding], delta: Delta) -> tuple[Finding, ...]:
     paths = (file.path for file in delta.rendered.files if file.path.endswith(KUSTOMIZATION_FILES))
     prefixes = tuple(path.removesuffix(_name(path)) for path in paths if _name(path) in KUSTOMIZATION_FILES)
     softened = (
-        replace(finding, level=Level.WARNING)
+        finding._replace(level=Level.WARNING)
         if prefixes and finding.rule in KUSTOMIZED_RULES and finding.file.startswith(prefixes)
         else finding
         for finding in findings
@@ -320,7 +317,7 @@ def check_changes(changes: Sequence[Changes], *, consent: bool) -> tuple[Finding
     for item in chain(*gone):
         if item.resource and (item.resource.group, item.resource.kind) in PRECIOUS:
             finding = _removal("precious-removal", item.title, ", and with it what it holds.", consent=consent)
-            findings.append(replace(finding, file=item.file, resource=item.resource))
+            findings.append(finding._replace(file=item.file, resource=item.resource))
     return tuple(findings)
 
 

@@ -22,9 +22,8 @@ import time
 from base64 import b64encode
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
 from cdk8s_publish import landlock
@@ -88,8 +87,7 @@ _guard = threading.Lock()
 """Held while strays are ended, so that no program is taken for one in the moment of its start."""
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(NamedTuple):
     """A program to run.
 
     `uid` and `gid` are set where we are root and the program must not be. `hidden` are folders that it must not reach
@@ -98,15 +96,18 @@ class Command:
 
     argv: tuple[str, ...]
     cwd: Path
-    env: Mapping[str, str] = field(repr=False)
+    env: Mapping[str, str]
     timeout_s: float
     uid: int | None = None
     gid: int | None = None
     hidden: tuple[Path, ...] = ()
 
+    def __repr__(self) -> str:
+        """Leave the environment out: it may say more than a log should."""
+        return f"{type(self).__name__}({self.argv})"
 
-@dataclass(frozen=True, slots=True)
-class Completed:
+
+class Completed(NamedTuple):
     """How a program ended; a negative `returncode` is a signal's number.
 
     `excerpt` holds the first and the last lines it printed, with a line that counts the ones in between.

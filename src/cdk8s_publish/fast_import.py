@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from cdk8s_publish.model import METADATA_FILE
 
@@ -15,8 +14,7 @@ if TYPE_CHECKING:
     from cdk8s_publish.model import Folder, RenderedFile, Sha, Tip
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(NamedTuple):
     """Author and committer of a commit, and its date in strict ISO 8601."""
 
     author: str
@@ -36,8 +34,7 @@ class Identity:
         return f"{int(date.timestamp())} {date:%z}"
 
 
-@dataclass(frozen=True, slots=True)
-class FolderWrite:
+class FolderWrite(NamedTuple):
     """What one folder of the new tree shall hold: `files` replaces everything that `before` lists.
 
     Without `metadata` the folder is given up: its mark goes too.

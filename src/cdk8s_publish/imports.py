@@ -11,9 +11,8 @@ import json
 import re
 import shlex
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from cdk8s_publish.errors import SynthError
 
@@ -36,8 +35,7 @@ _PINNED = re.compile(r"k8s(@.*)?|(helm|github):.*@.+")
 """Specs that mean the same thing every time; `k8s` alone is a version that is fixed in the CLI."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tools:
+class Tools(NamedTuple):
     """How imports are generated: `run` runs a shell command in the app's folder, `path` is where programs are found."""
 
     run: Callable[[str], Completed]

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import difflib
 import re
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from cdk8s_publish.errors import InputError
 from cdk8s_publish.model import Finding, Level, Secret
@@ -51,8 +50,7 @@ class Section(StrEnum):
     GUARDS = "Guards that can be opened, each for its own reason"
 
 
-@dataclass(frozen=True, slots=True)
-class InputSpec:
+class InputSpec(NamedTuple):
     """One input. `default` is what an empty value means; `action_default` replaces it in `action.yml` only."""
 
     name: str
@@ -70,16 +68,14 @@ class InputSpec:
         return self.name.replace("-", "_")
 
 
-@dataclass(frozen=True, slots=True)
-class History:
+class History(NamedTuple):
     """`replace`: one root commit. `keep`: append. `keep` with a `limit`: the last `limit` publishes stay."""
 
     keep: bool = False
     limit: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Inputs:
+class Inputs(NamedTuple):
     """What the user asked for, checked. Folders have no leading or trailing slash; the root is an empty string."""
 
     branch: str

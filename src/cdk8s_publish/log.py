@@ -7,8 +7,7 @@ import threading
 import time
 from base64 import b64encode
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TextIO
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TextIO
 
 from cdk8s_publish.model import Level
 
@@ -24,8 +23,7 @@ _SHORTEST_SECRET = 4
 """Shorter values would turn every other word into asterisks, and guard nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
+class Stage(NamedTuple):
     """One step of the pipeline and how long it took, in seconds."""
 
     title: str

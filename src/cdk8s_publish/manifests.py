@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
-from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
 
 import yaml
 from yaml._yaml import CParser
@@ -57,16 +56,14 @@ _TYPED = re.compile(
 """Plain scalars that Go's YAML decoder turns into something else than a string."""
 
 
-@dataclass(frozen=True, slots=True)
-class Parsed:
+class Parsed(NamedTuple):
     """What one file holds, in its order, and what is wrong with it."""
 
     manifests: tuple[Manifest, ...]
     findings: tuple[Finding, ...]
 
 
-@dataclass(frozen=True)
-class Delta:
+class Delta(NamedTuple):
     """Which files differ between what was rendered and what the tip holds.
 
     A file counts as `kept` when the tip has the same bytes under any name of the same role, so renamed files are kept
@@ -80,7 +77,7 @@ class Delta:
     gone: Mapping[str, Sha]
     moved: bool
 
-    @cached_property
+    @property
     def wanted(self) -> tuple[Sha, ...]:
         """Blobs of the tip that checks and diffs have to read, sorted."""
         return tuple(sorted(set(self.gone.values())))

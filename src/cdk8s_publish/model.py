@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, NewType
 
 if TYPE_CHECKING:
@@ -56,8 +56,7 @@ class Secret:
         raise TypeError(message)
 
 
-@dataclass(frozen=True, slots=True)
-class Remote:
+class Remote(NamedTuple):
     """A repository to read from or publish to, and how to get in.
 
     `url` carries no credential. `token` is sent as HTTP basic authentication of `username`; without a token the user's
@@ -67,8 +66,8 @@ class Remote:
 
     url: str
     username: str = ""
-    token: Secret = field(default_factory=lambda: Secret(""))
-    ssh_key: Secret = field(default_factory=lambda: Secret(""))
+    token: Secret = Secret("")
+    ssh_key: Secret = Secret("")
     ssh_known_hosts: str = ""
 
     @property
@@ -94,8 +93,7 @@ class Level(StrEnum):
     NOTICE = "notice"
 
 
-@dataclass(frozen=True, slots=True)
-class SourceRevision:
+class SourceRevision(NamedTuple):
     """The commit that is rendered.
 
     `date` is the committer date in strict ISO 8601 with its zone (`%cI` of git), `author` is `Name <mail>`.
@@ -120,8 +118,7 @@ class SourceRevision:
         return {key.strip().lower(): value.strip() for key, sep, value in pairs if sep and " " not in key.strip()}
 
 
-@dataclass(frozen=True, slots=True)
-class CIContext:
+class CIContext(NamedTuple):
     """Where we run and who asked for it.
 
     `product` is `github`, `gitlab` or `shell`. `workspace` is the root of the source checkout. `remote_url` is the
@@ -142,7 +139,7 @@ class CIContext:
 
     def with_source_url(self, url: str) -> CIContext:
         """Return the same context with the web page of its source commit."""
-        return replace(self, source=replace(self.source, url=url))
+        return self._replace(source=self.source._replace(url=url))
 
     def commit_url(self, repository_url: str, sha: str) -> str:
         """Return the web page of a commit, or an empty string where the server is unknown."""
@@ -168,8 +165,7 @@ class ResourceId(NamedTuple):
         return f"{kind} {self.namespace}/{self.name}" if self.namespace else f"{kind} {self.name}"
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
+class Manifest(NamedTuple):
     """One YAML document that describes one resource.
 
     `text` holds the document's original bytes (between its `---` lines); `is_plain_secret` is true for a `Secret`
@@ -182,8 +178,7 @@ class Manifest:
     is_plain_secret: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """What a check reports. `rule` is a short stable kebab-case name, `file` is relative to the output folder."""
 
     level: Level
@@ -207,8 +202,7 @@ class NotRenderedError(Exception):
     """Published files stood in for a hermetic app's render, and were replaced meanwhile; rendering it helps."""
 
 
-@dataclass(frozen=True, slots=True)
-class RenderedFile:
+class RenderedFile(NamedTuple):
     """One file of the output folder.
 
     `path` is relative to that folder, with `/`; bytes that are not UTF-8 are kept as surrogate escapes
@@ -239,16 +233,14 @@ class RenderedFile:
             return file.read()
 
 
-@dataclass(frozen=True, slots=True)
-class Overwritten:
+class Overwritten(NamedTuple):
     """Bytes that the app wrote to `path` and then replaced by other bytes in the same synth."""
 
     path: str
     location: Path
 
 
-@dataclass(frozen=True, slots=True)
-class RenderedManifests:
+class RenderedManifests(NamedTuple):
     """The YAML that synth wrote, plus every other file of the output folder, sorted by `path`.
 
     `path` is the folder on the target branch that these files replace. `refused` are the findings of the
@@ -263,8 +255,7 @@ class RenderedManifests:
     refused: tuple[Finding, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Folder:
+class Folder(NamedTuple):
     """What the tip holds at one path: its files (path below the folder → blob id, `hydrator.metadata` left out).
 
     `record` is the source revision that was published (or seen without a change) last, `manifests` the number of
@@ -274,7 +265,7 @@ class Folder:
     """
 
     path: str
-    files: Mapping[str, Sha] = field(default_factory=dict)
+    files: Mapping[str, Sha] = MappingProxyType({})
     is_managed: bool = False
     record: Sha | None = None
     manifests: int | None = None
@@ -283,8 +274,7 @@ class Folder:
     fingerprint: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Tip:
+class Tip(NamedTuple):
     """What the remote holds right now, as far as it concerns the target branch.
 
     `sha` and `tree` are None while the branch does not exist, `notes` while no note was ever pushed.
@@ -325,8 +315,7 @@ class Action(StrEnum):
     SKIP = "skip"
 
 
-@dataclass(frozen=True, slots=True)
-class PublishPlan:
+class PublishPlan(NamedTuple):
     """The decision, before anything is rendered: what will be done and why, in words for the log."""
 
     action: Action
@@ -342,8 +331,7 @@ class ChangeKind(StrEnum):
     REMOVED = "removed"
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """One changed resource, or one changed file that holds none (`resource` is None then).
 
     `diff` is a unified diff without values of plain secrets; it is empty where neither side is text.
@@ -360,8 +348,7 @@ class Change:
         return str(self.resource) if self.resource else self.file
 
 
-@dataclass(frozen=True, slots=True)
-class Changes:
+class Changes(NamedTuple):
     """All changes of one folder, by resource and sorted; `manifests` is the number of resources rendered.
 
     `files` is true when any byte differs, also where no resource changed (a comment, a moved document).
@@ -377,8 +364,7 @@ class Changes:
         return tuple(item for item in self.items if item.kind is kind)
 
 
-@dataclass(frozen=True, slots=True)
-class Publication:
+class Publication(NamedTuple):
     """What happened to the target branch. `revision` is None where the branch does not exist (a diff, a skip)."""
 
     outcome: Outcome

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from dataclasses import dataclass
 from functools import cache
 from itertools import takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from cdk8s_publish import apps, hermetic, publish, urls
 from cdk8s_publish.checkout import Checkout
@@ -41,8 +40,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(NamedTuple):
     """How a run ended."""
 
     publication: Publication
@@ -106,8 +104,7 @@ def _git_environ(world: World) -> dict[str, str]:
     return {name: value for name, value in world.environ.items() if name.startswith("GIT_CONFIG_")}
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(NamedTuple):
     """The checkout, what is known about it, and the remotes to publish to and to read the history from."""
 
     checkout: Checkout
@@ -192,8 +189,7 @@ def _target_url(inputs: Inputs, facts: Facts, source_url: str, base: Path) -> st
     return sibling
 
 
-@dataclass(frozen=True, slots=True)
-class _Work:
+class _Work(NamedTuple):
     """The folders and patterns of `working-directory`, the apps that they led to, and what those are known by."""
 
     folders: tuple[str, ...]

@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from cdk8s_publish.errors import MachineError
 
@@ -29,17 +28,16 @@ Installers leave folders behind that can't be written (Go's module cache), hence
 """
 
 
-@dataclass(frozen=True, slots=True)
-class PrivateFolder:
+class PrivateFolder(NamedTuple):
     """A folder of this run's own, and the process that removes it."""
 
     path: Path
-    _janitor: subprocess.Popen[bytes]
+    janitor: subprocess.Popen[bytes]
 
     def release(self) -> None:
         """Let the removal begin, beside what is left to do: nothing in the folder is needed any more."""
-        if self._janitor.stdin:
-            self._janitor.stdin.close()
+        if self.janitor.stdin:
+            self.janitor.stdin.close()
 
 
 def temporary_folder(environ: Mapping[str, str]) -> Path:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import random
 import time
-from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
 
 from cdk8s_publish import check, diff, plan, records, report
 from cdk8s_publish.errors import BranchError, InputError, LeaseLostError, RemoteError
@@ -50,8 +50,7 @@ _BACKOFF_MAX_S = 8.0
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(NamedTuple):
     """What one look at the remote gave: the tip, the folders of this run on it, and the plan made of them.
 
     `abandoned` are folders of apps that this run would have found and that are gone; they stand in `folders` too.
@@ -63,8 +62,7 @@ class Look:
     plan: PublishPlan
 
 
-@dataclass(frozen=True, slots=True)
-class Review:
+class Review(NamedTuple):
     """What the checks say about a render against the folders of a tip. No finding is an error."""
 
     folders: tuple[Folder, ...]
@@ -72,8 +70,7 @@ class Review:
     findings: tuple[Finding, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """What stays the same for all attempts of a run.
 
     `directories` maps folders of the target branch to the folders of the apps that are rendered into them, `patterns`
@@ -90,7 +87,7 @@ class Target:
     path_of: Callable[[str], str]
     history: Callable[[Sha, Sha], Relation]
     is_same_repository: bool
-    fingerprints: Mapping[str, str] = field(default_factory=dict)
+    fingerprints: Mapping[str, str] = MappingProxyType({})
     signature: Callable[[bytes], str] | None = None
 
     @property
@@ -235,7 +232,7 @@ def _guard_removals(target: Target, seen: Look, changes: tuple[Changes, ...]) ->
     found = check.check_changes(changes, consent=has_consent)
     if seen.plan.action is Action.DIFF:
         # A review is where consent is given: it must be able to end well and still say what publishing will need.
-        return tuple(replace(finding, level=Level.WARNING) for finding in found)
+        return tuple(finding._replace(level=Level.WARNING) for finding in found)
     return found
 
 

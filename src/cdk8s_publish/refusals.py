@@ -7,7 +7,7 @@ so a more telling cause stands before a vaguer one.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from cdk8s_publish.errors import LeaseLostError, RemoteError
 
@@ -26,8 +26,7 @@ class CredentialError(RemoteError):
     """The remote refused who we are; the CI product knows which setting helps."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Refusal:
+class _Refusal(NamedTuple):
     pattern: re.Pattern[str]
     error: type[RemoteError]
     sentence: str

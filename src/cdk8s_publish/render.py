@@ -7,10 +7,9 @@ import logging
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from cdk8s_publish import commands, hermetic, imports, synth
 from cdk8s_publish.errors import PublishError, SynthError
@@ -36,8 +35,7 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 
-@dataclass(frozen=True, slots=True)
-class _Task(Generic[T_co]):
+class _Task(NamedTuple, Generic[T_co]):
     """Something to run whose output belongs together; `work` is handed where its lines go."""
 
     title: str
@@ -57,7 +55,7 @@ def render(
     """
     with console.stage("Copy the checkout"):
         sources = _copies(apps, private, options, neighbours)
-    options = replace(options, home=private / "home", cache=_usable_cache(options))
+    options = options._replace(home=private / "home", cache=_usable_cache(options))
     failed = _install(apps, sources, private, options, console)
     tasks = [
         _Task(f"Synth {app.name}", partial(_render_one, app, sources[number], private / f"app-{number}", options))

@@ -11,9 +11,8 @@ import re
 import shlex
 from base64 import b64encode
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from itertools import accumulate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from cdk8s_publish import fast_import, records
 from cdk8s_publish.commands import is_foreign_code_running
@@ -57,8 +56,7 @@ _PRIVATE_CONFIG = """\
 """
 
 
-@dataclass(frozen=True, slots=True)
-class RefMove:
+class RefMove(NamedTuple):
     """One ref of a push and the tip it must still have; `expected` None means "must not exist yet"."""
 
     ref: str
@@ -170,7 +168,7 @@ class Repository:
             records.managed(path, held, blobs[marks[path]], noted.get(path)) if path in marks else Folder(path, held)
             for path, held in files.items()
         )
-        return tuple(replace(folder, fingerprint=fingerprints.get(folder.path, "")) for folder in found)
+        return tuple(folder._replace(fingerprint=fingerprints.get(folder.path, "")) for folder in found)
 
     def note(self, sha: Sha) -> bytes:
         """Return the note on a commit; empty where there is none."""

@@ -10,9 +10,8 @@ from __future__ import annotations
 import os
 import subprocess
 from base64 import b64decode
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from cdk8s_publish.errors import InputError, PublishError
 from cdk8s_publish.model import Secret
@@ -27,8 +26,7 @@ _SSH_MARK = "PRIVATE KEY-----"
 _PASSPHRASE_VARIABLE = "SIGNING_PASSPHRASE"  # noqa: S105  # the name of a variable
 
 
-@dataclass(frozen=True, slots=True)
-class SigningKey:
+class SigningKey(NamedTuple):
     """A private key, armored as its tool exports it, and the passphrase that opens it (may be empty)."""
 
     key: Secret

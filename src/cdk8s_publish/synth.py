@@ -9,9 +9,8 @@ import re
 import shlex
 import shutil
 import time
-from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from cdk8s_publish.commands import Command, Completed, run
 from cdk8s_publish.errors import SynthError
@@ -40,8 +39,7 @@ COMMAND_NOT_FOUND = 127
 COMMAND_NOT_EXECUTABLE = 126
 
 
-@dataclass(frozen=True, slots=True)
-class SynthOptions:
+class SynthOptions(NamedTuple):
     """How apps are run.
 
     `environ` is scrubbed already. `workspace` is the checkout that `source` is a copy of: variables that point into
@@ -52,7 +50,7 @@ class SynthOptions:
     not be; `hidden` are folders that it must not reach.
     """
 
-    environ: Mapping[str, str] = field(repr=False)
+    environ: Mapping[str, str]
     workspace: Path
     timeout_s: float
     cache: Path | None = None
@@ -62,6 +60,10 @@ class SynthOptions:
     uid: int | None = None
     gid: int | None = None
     hidden: tuple[Path, ...] = ()
+
+    def __repr__(self) -> str:
+        """Leave the environment out: it may say more than a log should."""
+        return f"{type(self).__name__}({self.workspace})"
 
 
 def install(step: Step, source: Path, private: Path, options: SynthOptions, on_line: Callable[[str], None]) -> None:
@@ -378,7 +380,7 @@ def mismatches(pins: Mapping[Pin, Path], private: Path, options: SynthOptions) -
     """
     found = []
     for pin, source in pins.items():
-        place = Place(pin.directory, source, private, replace(options, timeout_s=PROBE_S), lambda _: None)
+        place = Place(pin.directory, source, private, options._replace(timeout_s=PROBE_S), lambda _: None)
         done = place.run(f"{shlex.quote(pin.tool)} --version", place.environ())
         version = next(filter(_VERSION.match, done.excerpt), "")
         if done.returncode == 0 and not pin.is_met_by(version):

@@ -5,9 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import pwd
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from cdk8s_publish import apps, commands, synth
 from cdk8s_publish.errors import InputError
@@ -26,8 +25,7 @@ FOREIGN_USER = "cdk8s-app"
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class World:
+class World(NamedTuple):
     """What a run may touch. `environ` is the process's own; `folder` is where the command stands, `private` is ours."""
 
     environ: Mapping[str, str]

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -87,9 +86,9 @@ def test_imports__are_generated_anew_when_a_local_crd_changes(project: Project) 
 @pytest.mark.parametrize(
     "change",
     [
-        lambda app: replace(app, language="python"),
-        lambda app: replace(app, config={"imports": [CRD, "k8s"]}),
-        lambda app: replace(app, config={"imports": [CRD], "importDirectory": "generated"}),
+        lambda app: app._replace(language="python"),
+        lambda app: app._replace(config={"imports": [CRD, "k8s"]}),
+        lambda app: app._replace(config={"imports": [CRD], "importDirectory": "generated"}),
     ],
 )
 def test_imports__key_depends_on_everything(project: Project, change: object) -> None:
@@ -147,5 +146,5 @@ def test_imports__say_that_the_cli_is_missing(project: Project) -> None:
 
 
 def test_imports__are_left_alone_when_nothing_is_listed(project: Project) -> None:
-    project.app = replace(project.app, config={})
+    project.app = project.app._replace(config={})
     assert project.ensure() == []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -339,7 +338,7 @@ def test_removals__precious_kinds(group: str, kind: str) -> None:
     assert (finding.rule, finding.level, finding.resource) == ("precious-removal", Level.ERROR, one.items[0].resource)
     assert finding.message == f"This would delete {one.items[0].title}, and with it what it holds."
     message = f"Consent was given to delete {one.items[0].title}, and with it what it holds."
-    assert check_changes([one], consent=True) == (replace(finding, level=Level.WARNING, message=message, hint=""),)
+    assert check_changes([one], consent=True) == (finding._replace(level=Level.WARNING, message=message, hint=""),)
 
 
 def test_removals__same_kind_of_another_group_is_not_precious() -> None:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,14 +21,14 @@ def test_guard_branch__a_branch_of_its_own_passes(is_same: bool) -> None:
 
 
 def test_guard_branch__source_branch_is_refused() -> None:
-    context = replace(CONTEXT, source=replace(SOURCE, branch="feature"))
+    context = CONTEXT._replace(source=SOURCE._replace(branch="feature"))
     with pytest.raises(BranchError, match="is the branch that is being rendered"):
         guard_branch(parse({"branch": "feature"}), context, Tip("feature"), is_same_repository=True)
 
 
 @pytest.mark.parametrize(("branch", "is_refused"), [("feature", True), ("", True), ("another", False)])
 def test_guard_branch__that_holds_the_rendered_commit_is_the_source(branch: str, *, is_refused: bool) -> None:
-    context = replace(CONTEXT, source=replace(SOURCE, branch=branch))
+    context = CONTEXT._replace(source=SOURCE._replace(branch=branch))
     tip = Tip("feature", SOURCE.sha)
     with pytest.raises(BranchError, match="is being rendered") if is_refused else nullcontext():
         guard_branch(parse({"branch": "feature", "adopt-branch": "true"}), context, tip, is_same_repository=False)
@@ -37,38 +36,38 @@ def test_guard_branch__that_holds_the_rendered_commit_is_the_source(branch: str,
 
 @pytest.mark.parametrize("managed", [True, False])
 def test_guard_branch__default_branch_of_the_source_repository_is_refused_always(managed: bool) -> None:
-    context = replace(CONTEXT, source=replace(SOURCE, branch="feature"))
-    tip = replace(TIP, branch="main", managed=("dist",) if managed else ())
+    context = CONTEXT._replace(source=SOURCE._replace(branch="feature"))
+    tip = TIP._replace(branch="main", managed=("dist",) if managed else ())
     inputs = parse({"branch": "main", "adopt-branch": "true"})
     with pytest.raises(BranchError, match="default branch"):
         guard_branch(inputs, context, tip, is_same_repository=True)
 
 
 def test_guard_branch__default_branch_that_only_the_ci_product_knows_is_refused() -> None:
-    context = replace(CONTEXT, source=replace(SOURCE, branch="feature"))
+    context = CONTEXT._replace(source=SOURCE._replace(branch="feature"))
     with pytest.raises(BranchError, match="default branch"):
         guard_branch(parse({"branch": "main"}), context, Tip("main"), is_same_repository=True)
 
 
 def test_guard_branch__default_branch_of_another_repository_is_refused_unless_we_made_it() -> None:
     inputs = parse({"branch": "main"})
-    foreign = replace(TIP, branch="main", managed=())
+    foreign = TIP._replace(branch="main", managed=())
     with pytest.raises(BranchError, match="default branch"):
         guard_branch(inputs, CONTEXT, foreign, is_same_repository=False)
-    guard_branch(inputs, CONTEXT, replace(foreign, managed=("dist",)), is_same_repository=False)
+    guard_branch(inputs, CONTEXT, foreign._replace(managed=("dist",)), is_same_repository=False)
 
 
 @pytest.mark.parametrize(("path", "other"), [("", "dist"), ("dist", ""), ("a", "a/b/c"), ("a/b", "a")])
 def test_guard_folders__folder_inside_that_of_another_run_is_refused(path: str, other: str) -> None:
-    tip = replace(TIP, managed=(other,))
+    tip = TIP._replace(managed=(other,))
     with pytest.raises(BranchError, match="would lie in each other"):
         guard_folders(parse({}), tip, [Folder(path)])
     guard_folders(parse({}), tip, [Folder(path, is_managed=True), Folder(other, is_managed=True)])
-    guard_folders(parse({}), replace(TIP, managed=("ab",)), [Folder("a")])
+    guard_folders(parse({}), TIP._replace(managed=("ab",)), [Folder("a")])
 
 
 def test_guard_folders__unmanaged_branch_is_refused_until_adopted() -> None:
-    tip = replace(TIP, managed=())
+    tip = TIP._replace(managed=())
     folder = Folder("dist", {"a.yaml": Sha("d" * 40)})
     with pytest.raises(BranchError, match="the branch `manifests` has content") as caught:
         guard_folders(parse({}), tip, [folder])
@@ -94,7 +93,7 @@ def test_guard_folders__unmanaged_folder_on_a_managed_branch_is_refused() -> Non
     ],
 )
 def test_decide__mode(mode: str, is_review: bool, action: Action) -> None:
-    context = replace(CONTEXT, is_review=is_review)
+    context = CONTEXT._replace(is_review=is_review)
     assert decide(parse({"mode": mode}), context, {"dist": Relation.FIRST}).action is action
 
 

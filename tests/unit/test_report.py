@@ -6,7 +6,6 @@ Markdown is rendered by cmark-gfm, the library that GitHub renders with.
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -106,9 +105,9 @@ def with_text(text: str) -> tuple[Publication, CIContext, list[Finding]]:
         Change(ChangeKind.ADDED, text, ResourceId(text, text, text, text), f"@@ -0,0 +1,1 @@\n+ {printable(text)}\n"),
         Change(ChangeKind.REMOVED, text, None, f"@@ -1,1 +0,0 @@\n {printable(text)}\n"),
     )
-    publication = replace(PUBLICATION, reason=text, changes=(Changes("dist", items, 1, files=True),))
-    source = replace(SOURCE, subject=text, branch=text)
-    return publication, replace(CONTEXT, source=source), [Finding(Level.ERROR, "r", text, text, hint=text)]
+    publication = PUBLICATION._replace(reason=text, changes=(Changes("dist", items, 1, files=True),))
+    source = SOURCE._replace(subject=text, branch=text)
+    return publication, CONTEXT._replace(source=source), [Finding(Level.ERROR, "r", text, text, hint=text)]
 
 
 def printable(text: str) -> str:
@@ -136,8 +135,7 @@ def golden(name: str, text: str) -> None:
 @pytest.mark.parametrize("outcome", list(Outcome))
 def test_summary__golden(outcome: Outcome) -> None:
     has_changes = outcome in {Outcome.PUBLISHED, Outcome.DRY_RUN}
-    publication = replace(
-        PUBLICATION,
+    publication = PUBLICATION._replace(
         outcome=outcome,
         changes=(CHANGES,) if has_changes else (),
         reason="" if has_changes else "`dist` was rendered from a newer commit already",
@@ -152,7 +150,7 @@ def test_failure__golden() -> None:
     refused = CheckError(
         "Namespace `x` would be deleted.", evidence="not shown beside findings", hint="not shown either"
     )
-    text = report.failure(refused, [replace(FINDING, level=Level.ERROR), FINDING])
+    text = report.failure(refused, [FINDING._replace(level=Level.ERROR), FINDING])
     golden("summary-refused.md", text)
     error = SynthError(
         "The app of `.` failed with exit code 1", evidence="Traceback:\n  ```\n<b>", hint="Run it locally."
@@ -178,7 +176,7 @@ def test_summary__tells_everything() -> None:
 
 
 def test_summary__several_folders_are_told_apart() -> None:
-    publication = replace(PUBLICATION, paths=("a", ""), changes=(replace(CHANGES, path="a"), replace(CHANGES, path="")))
+    publication = PUBLICATION._replace(paths=("a", ""), changes=(CHANGES._replace(path="a"), CHANGES._replace(path="")))
     page = check_page(report.summary(publication, CONTEXT, [], []))
     assert page.words.startswith("Published 8 changes to manifests / a, .\n")
     assert page.tags.count("th") == 5
@@ -212,7 +210,7 @@ def test_summary__stays_within_the_limit(count: int, limit: int) -> None:
         )
         for n in range(count)
     )
-    publication = replace(PUBLICATION, changes=(Changes("dist", items, count, files=True),))
+    publication = PUBLICATION._replace(changes=(Changes("dist", items, count, files=True),))
     text = report.summary(publication, CONTEXT, [FINDING] * count, STAGES, limit=limit)
     assert len(text.encode()) <= limit
     page = check_page(text)
@@ -225,7 +223,7 @@ def test_summary__stays_within_the_limit(count: int, limit: int) -> None:
 
 def test_summary__diff_too_big_for_it_leaves_room_for_the_others() -> None:
     big = Change(ChangeKind.MODIFIED, "a", ResourceId("", "A", "", "big"), "+x\n" * 400_000)
-    publication = replace(PUBLICATION, changes=(replace(CHANGES, items=(big, *CHANGES.items)),))
+    publication = PUBLICATION._replace(changes=(CHANGES._replace(items=(big, *CHANGES.items)),))
     page = check_page(report.summary(publication, CONTEXT, [], STAGES))
     assert page.tags.count("details") == 3
     assert "1 more diff left out for want of space." in page.words
@@ -235,7 +233,7 @@ def test_summary__diff_too_big_for_it_leaves_room_for_the_others() -> None:
     "url", ['https://h/"><script>alert(1)</script>', "javascript:alert(1)", "file:///etc/passwd", ""]
 )
 def test_summary__links_lead_to_web_pages_only(url: str) -> None:
-    page = Page(report.summary(PUBLICATION, replace(CONTEXT, server_url="", source=replace(SOURCE, url=url)), [], []))
+    page = Page(report.summary(PUBLICATION, CONTEXT._replace(server_url="", source=SOURCE._replace(url=url)), [], []))
     assert set(page.tags) <= ALLOWED
     assert page.links == [url] * url.startswith("https:")
 
@@ -264,7 +262,7 @@ def test_text__obeys_nobody(text: str) -> None:
 
 def test_text__names_only_some_of_many_changes() -> None:
     items = tuple(Change(ChangeKind.ADDED, "a", ResourceId("", "A", "", str(n))) for n in range(50))
-    text = report.text(replace(PUBLICATION, changes=(Changes("d", items, 50, files=True),)), CONTEXT)
+    text = report.text(PUBLICATION._replace(changes=(Changes("d", items, 50, files=True),)), CONTEXT)
     assert text.count("  + A ") == 20
     assert "  … and 30 more\n" in text
 
@@ -273,8 +271,8 @@ def test_text__names_only_some_of_many_changes() -> None:
     ("outcome", "changes", "expected"),
     [
         (Outcome.PUBLISHED, (CHANGES,), "Published 4 changes to `manifests` / `dist`"),
-        (Outcome.PUBLISHED, (replace(CHANGES, items=CHANGES.items[:1]),), "Published 1 change to `manifests` / `dist`"),
-        (Outcome.PUBLISHED, (replace(CHANGES, items=()),), "Published to `manifests` / `dist`: no resource changed"),
+        (Outcome.PUBLISHED, (CHANGES._replace(items=CHANGES.items[:1]),), "Published 1 change to `manifests` / `dist`"),
+        (Outcome.PUBLISHED, (CHANGES._replace(items=()),), "Published to `manifests` / `dist`: no resource changed"),
         (Outcome.DRY_RUN, (CHANGES,), "Publishing would make 4 changes to `manifests` / `dist`"),
         (Outcome.DRY_RUN, (), "Publishing would change nothing in `manifests` / `dist`"),
         (Outcome.UNCHANGED, (), "Nothing to publish: no change in `manifests` / `dist`"),
@@ -282,11 +280,11 @@ def test_text__names_only_some_of_many_changes() -> None:
     ],
 )
 def test_headline__says_how_it_ended(outcome: Outcome, changes: tuple[Changes, ...], expected: str) -> None:
-    assert report.headline(replace(PUBLICATION, outcome=outcome, changes=changes, reason="why")) == expected
+    assert report.headline(PUBLICATION._replace(outcome=outcome, changes=changes, reason="why")) == expected
 
 
 def test_headline__many_folders() -> None:
-    publication = replace(PUBLICATION, outcome=Outcome.UNCHANGED, paths=tuple("abcde"))
+    publication = PUBLICATION._replace(outcome=Outcome.UNCHANGED, paths=tuple("abcde"))
     assert (
         report.headline(publication)
         == "Nothing to publish: no change in `manifests` / `a`, `b`, `c` and 2 more folders"
@@ -323,7 +321,7 @@ def test_commit_message__default() -> None:
 
 
 def test_commit_message__does_not_depend_on_what_was_there() -> None:
-    other = replace(CHANGES, items=(), files=False)
+    other = CHANGES._replace(items=(), files=False)
     assert report.commit_message("{subject}", SOURCE, [CHANGES]) == report.commit_message("{subject}", SOURCE, [other])
 
 
@@ -343,13 +341,13 @@ def test_commit_message__template(template: str, subject: str) -> None:
 
 
 def test_fill__fills_once() -> None:
-    assert report.fill("{subject}", replace(SOURCE, subject="{sha}"), []) == "{sha}"
+    assert report.fill("{subject}", SOURCE._replace(subject="{sha}"), []) == "{sha}"
 
 
 @pytest.mark.parametrize("limit", [8_000, 65_536])
 def test_failure__stays_within_the_limit(limit: int) -> None:
     error = CheckError("é" * 90_000, evidence="é\x00\n" * 90_000, hint="<é>" * 90_000)
-    many = [replace(FINDING, message="<é>" * 9_000, hint=f"{n}" * 900) for n in range(900)]
+    many = [FINDING._replace(message="<é>" * 9_000, hint=f"{n}" * 900) for n in range(900)]
     for findings in ([], [FINDING], many):
         text = report.failure(error, findings, limit)
         assert len(text.encode()) <= limit

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from cdk8s_publish.commands import can_change_users
 
@@ -16,8 +15,7 @@ if TYPE_CHECKING:
     from cdk8s_publish.model import Level
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(NamedTuple):
     """What only the CI product knows; empty strings where it says nothing. `remote_url` carries no credential."""
 
     workspace: str = ""

@@ -9,8 +9,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from cdk8s_publish import inputs
 from cdk8s_publish.errors import InputError, SynthError
@@ -26,8 +25,7 @@ NODE_MAJOR_MIN = 22
 NODE_VERSION_TIMEOUT_S = 30
 
 
-@dataclass(frozen=True, slots=True)
-class FluxOption:
+class FluxOption(NamedTuple):
     """One option of `cdk8s-publish flux`. `flux1` names the option of `fluxctl install` or `fluxd` that it replaces."""
 
     name: str
@@ -41,8 +39,7 @@ class FluxOption:
         return self.name.replace("-", "_")
 
 
-@dataclass(frozen=True, slots=True)
-class FluxOptions:
+class FluxOptions(NamedTuple):
     """What Flux shall watch, checked by `parse`.
 
     Durations are as Flux writes them (`1m`, `1h30m`). `path` has no leading or trailing slash, the root of the branch
