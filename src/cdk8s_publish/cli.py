@@ -59,7 +59,11 @@ def console() -> NoReturn:
         if isinstance(stream, io.TextIOWrapper):
             # Not every name can be written in the terminal's encoding, nor is every name of a file UTF-8.
             stream.reconfigure(errors="backslashreplace")
-    sys.exit(main(sys.argv[1:], os.environ, sys.stdout, sys.stderr))
+    code = main(sys.argv[1:], os.environ, sys.stdout, sys.stderr)
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    # All that is left is memory, which the kernel takes back sooner than Python gives it back object by object.
+    os._exit(code)
 
 
 def main(argv: Sequence[str], environ: MutableMapping[str, str], stdout: TextIO, stderr: TextIO) -> int:

@@ -367,13 +367,14 @@ class _Excerpt:
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     """End a program with everything that descends from it."""
-    family = [pid for pid, _ in _foreign(process.pid)]
+    family = []
     if process.poll() is None:
+        family = _foreign(process.pid)
         _signal_group(process.pid, signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(GRACE_S)
     _signal_group(process.pid, signal.SIGKILL)
-    for pid in family:
+    for pid, _ in family:  # of one that had ended before, we have inherited them
         _signal(pid, signal.SIGKILL)
     process.wait()
     if process.stdout is not None:

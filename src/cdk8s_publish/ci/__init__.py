@@ -106,12 +106,14 @@ def _as_owner(folder: Path) -> Iterator[None]:
 
 def detect(environ: Mapping[str, str]) -> Product:
     """Return the product whose runner started us."""
-    from cdk8s_publish.ci.github import GitHub  # noqa: PLC0415  # the modules below import this one
-    from cdk8s_publish.ci.gitlab import GitLab  # noqa: PLC0415
-    from cdk8s_publish.ci.shell import Shell  # noqa: PLC0415
-
     if environ.get("GITHUB_ACTIONS") == "true":
+        from cdk8s_publish.ci.github import GitHub  # noqa: PLC0415  # imports this module
+
         return GitHub(environ)
     if environ.get("GITLAB_CI") == "true":
+        from cdk8s_publish.ci.gitlab import GitLab  # noqa: PLC0415
+
         return GitLab(environ)
+    from cdk8s_publish.ci.shell import Shell  # noqa: PLC0415
+
     return Shell()

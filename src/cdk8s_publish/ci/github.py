@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import secrets
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,12 +79,12 @@ class GitHub:
 
     def fence(self) -> tuple[str, str]:
         """Stop workflow commands with a token that the foreign code can't guess."""
-        token = secrets.token_hex(16)
+        token = os.urandom(16).hex()
         return f"::stop-commands::{token}", f"::{token}::"
 
     def write_outputs(self, outputs: Mapping[str, str]) -> None:
         """Append to the output file with a random delimiter, so that no value can end itself."""
-        delimiter = f"end-{secrets.token_hex(16)}"
+        delimiter = f"end-{os.urandom(16).hex()}"
         lines = [f"{name}<<{delimiter}\n{value}\n{delimiter}\n" for name, value in outputs.items()]
         self._append("GITHUB_OUTPUT", "".join(lines))
 
