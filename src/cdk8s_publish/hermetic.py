@@ -2,65 +2,91 @@
 
 With `hermetic: true` an app is given nothing else than what its fingerprint is made of: the files of the checkout
 without git, without dependency folders and without the other apps' folders; the variables listed in `app-env`; its
-commands; and a toolchain whose versions count. What it reads from a network, a clock or elsewhere on the machine is
-the user's promise not to do.
+commands and the programs that they name; and a toolchain whose versions count. What it reads from a network, a clock
+or elsewhere on the machine is the user's promise not to do.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
 import os
+import re
 import shutil
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from cdk8s_publish import __version__
 from cdk8s_publish.commands import Command, run
-from cdk8s_publish.snapshot import digests
+from cdk8s_publish.snapshot import digests, file_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from cdk8s_publish.apps import App
     from cdk8s_publish.synth import SynthOptions
 
 _log = logging.getLogger(__name__)
 
-FORMAT = 2
+FORMAT = 3
 """Raise it when a fingerprint of an earlier version must not count any more."""
 PROBE_S = 30
 TOOLS: Mapping[str, tuple[str, ...]] = {
-    "python3": ("python3", "--version"),
-    "node": ("node", "--version"),
-    "go": ("go", "version"),
-    "helm": ("helm", "version", "--short"),
+    "python3": ("--version",),
+    "node": ("--version",),
+    "go": ("version",),
+    "helm": ("version", "--short"),
 }
 """Programs whose version counts, where they are there; a Helm chart is rendered by the helm on the machine."""
+JAVA_TOOLS: Mapping[str, tuple[str, ...]] = {"java": ("-version",)}
+"""Only asked for apps in Java: it takes as long as all others together."""
+VERSION_FILES = (
+    ".tool-versions",
+    "mise.toml",
+    ".mise.toml",
+    ".nvmrc",
+    ".node-version",
+    ".python-version",
+    ".java-version",
+)
+"""Files by which version managers (asdf, mise, nvm, fnm, pyenv, jenv) choose what a tool's name stands for."""
+
+_NO_PROGRAM = re.compile(r"[\s;&|()<>{}$`\"'=]+")
+"""What stands between the words of a shell command that can be names of programs."""
 
 
-def fingerprints(apps: Sequence[App], options: SynthOptions) -> dict[str, str]:
+def fingerprints(
+    apps: Sequence[App], options: SynthOptions, reason_against: Callable[[App], str] = lambda _: ""
+) -> dict[str, str]:
     """Return the fingerprint of each app by its path on the target branch.
 
-    An app whose dependencies are not determined by its files has none, and without `options.visible` no app has.
+    An app whose render is not determined by its files has none: by what is known here, or by what `reason_against`
+    says of it. Without `options.visible` no app has one.
     """
     if options.visible is None:
         return {}
-    groups = _groups(digests(options.workspace, [options.cache] if options.cache else []), apps)
+    files = digests(options.workspace, [options.cache] if options.cache else [])
+    unknown = [name for name, digest in files if not digest]
+    groups = _groups(files, apps)
     variables = [(name, options.environ.get(name)) for name in sorted(options.visible)]
-    shared = [FORMAT, __version__, _toolchain(options.environ), variables, options.has_type_check]
+    shared = [FORMAT, __version__, os.uname().sysname, os.uname().machine, variables, options.has_type_check]
+    machine = _Machine(options)
     found = {}
     for app in apps:
-        if reason := _reason_against(app):
+        others = left_out(app, apps)
+        if reason := _reason_against(app, [name for name in unknown if not _is_below(name, others)]) or reason_against(
+            app
+        ):
             _log.warning("hermetic: %s is rendered every time, because %s", app.name, reason)
             continue
-        others = left_out(app, apps)
         seen = [(folder, digest) for folder, digest in groups if not _is_below(folder, others)]
-        own = [app.directory, app.command, app.before, app.output, [step.command for step in app.install]]
+        commands = [app.command, app.before, *(step.command for step in app.install)]
+        own = [app.directory, app.output, commands, machine.toolchain(app), machine.programs([*commands, app.script])]
         found[app.path] = hashlib.sha256(json.dumps([shared, own, seen]).encode()).hexdigest()
     return found
 
@@ -94,25 +120,63 @@ def _is_below(name: str, folders: Sequence[str]) -> bool:
     return any(name == folder or name.startswith(f"{folder}/") for folder in folders)
 
 
-def _reason_against(app: App) -> str:
+def _reason_against(app: App, unknown: Sequence[str]) -> str:
     if not app.install:
         return "nothing that this run installs says which versions of its dependencies it uses"
+    if unknown:
+        return f"{unknown[0]} is a link to a folder outside the checkout"
     return next((step.warning for step in app.install if step.warning), "")
 
 
-def _toolchain(environ: Mapping[str, str]) -> list[str]:
-    path = environ.get("PATH")
+class _Machine:
+    """The tools of this machine; each is asked once, in each folder in which it may be another one."""
 
-    def version(name: str) -> str:
-        program = shutil.which(name, path=path)
-        if not program:
-            return ""
-        done = run(Command((program, *TOOLS[name][1:]), Path("/"), environ, PROBE_S), on_line=_log.debug)
-        return f"{name} {' '.join(done.excerpt)}"
+    def __init__(self, options: SynthOptions) -> None:
+        java = options.environ.get("JAVA_HOME")
+        self._options = options
+        self._path = os.pathsep.join(filter(None, (f"{java}/bin" if java else "", options.environ.get("PATH"))))
+        self._versions: dict[tuple[str, bool], list[str]] = {}
+        self._digests: dict[str, str] = {}
 
-    with ThreadPoolExecutor(len(TOOLS)) as pool:
-        versions = [text for text in pool.map(version, TOOLS) if text]
-    if cli := shutil.which("cdk8s", path=path):
-        package = Path(os.path.realpath(cli)).parent.parent / "package.json"
-        versions.append(hashlib.sha256(package.read_bytes()).hexdigest() if package.is_file() else cli)
-    return versions
+    def toolchain(self, app: App) -> list[str]:
+        """Return the versions of an app's tools, asked where a version manager would look for a file of its own."""
+        folders = (app.directory, *map(str, PurePosixPath(app.directory).parents))
+        asked = next((folder for folder in folders if self._has_version_file(folder)), ".")
+        is_java = app.language == "java"
+        key = (asked, is_java)
+        if key not in self._versions:
+            self._versions[key] = self._ask(asked, {**TOOLS, **JAVA_TOOLS} if is_java else TOOLS)
+        return self._versions[key]
+
+    def programs(self, commands: Iterable[str]) -> list[str]:
+        """Return digests of the programs that commands name, but for those whose version is asked."""
+        words = {word for command in commands for word in _NO_PROGRAM.split(command)} - TOOLS.keys()
+        return [digest for word in sorted(words) if (digest := self._digest(word))]
+
+    def _has_version_file(self, folder: str) -> bool:
+        return any((self._options.workspace / folder / name).is_file() for name in VERSION_FILES)
+
+    def _digest(self, word: str) -> str:
+        if word not in self._digests:
+            program = shutil.which(word, path=self._path) if word and "/" not in word else None
+            with contextlib.suppress(PermissionError):
+                self._digests[word] = f"{word} {file_digest(program)}" if program else ""
+        return self._digests.get(word, "")
+
+    def _ask(self, folder: str, tools: Mapping[str, tuple[str, ...]]) -> list[str]:
+        def version(name: str) -> str:
+            program = shutil.which(name, path=self._path)
+            if not program:
+                return ""
+            options, argv = self._options, (program, *tools[name])
+            command = Command(
+                argv, options.workspace / folder, options.environ, PROBE_S, options.uid, options.gid, options.hidden
+            )
+            return f"{name} {' '.join(run(command, on_line=_log.debug).excerpt)}"
+
+        with ThreadPoolExecutor(len(tools)) as pool:
+            versions = [text for text in pool.map(version, tools) if text]
+        if cli := shutil.which("cdk8s", path=self._path):
+            package = Path(os.path.realpath(cli)).parent.parent / "package.json"
+            versions.append(file_digest(str(package)) if package.is_file() else cli)
+        return versions

@@ -26,11 +26,15 @@ IMPORT_DIRECTORY = "imports"
 """Where the cdk8s CLI puts generated code unless cdk8s.yaml says otherwise (cdk8s-cli, lib/cli/cmds/import.js)."""
 JAVA_FOLDERS = ("src/main/java/imports", "src/main/resources/imports")
 """Java code is generated into the project's own tree whatever the import directory (cdk8s-cli, lib/import/base.js)."""
-GENERATORS = ("cdk8s-cli", "cdk8s", "constructs", "jsii", "jsii-pacmak", "jsii-srcmak", "json2jsii")
+LANGUAGES = ("typescript", "python", "go", "java")
+"""What `cdk8s import` writes, without C#: there are no apps in it."""
+GENERATORS = ("cdk8s", "constructs", "jsii", "jsii-pacmak", "jsii-srcmak", "json2jsii")
 """Packages whose version shapes the generated code."""
-FORMAT = b"1"
+FORMAT = b"2"
 """Raise it when the layout of a cached entry changes."""
 
+_GROUP = re.compile(r"^  group: *[\"']?([\w.-]+)", re.MULTILINE)
+"""`spec.group` of a CustomResourceDefinition as everybody writes it; one written otherwise is not looked for."""
 _PINNED = re.compile(r"k8s(@.*)?|(helm|github):.*@.+")
 """Specs that mean the same thing every time; `k8s` alone is a version that is fixed in the CLI."""
 
@@ -51,9 +55,10 @@ def ensure(app: App, folder: Path, tools: Tools) -> None:
         SynthError: the cdk8s CLI is not there, or a spec can't be downloaded or read.
 
     """
-    specs = [spec for spec in app.config.get("imports") or [] if isinstance(spec, str)]
-    folders = _folders(app)
-    if not specs or app.language not in {"typescript", "python", "go", "java"} or _is_complete(folder, folders, specs):
+    specs, folders = _specs(app), _folders(app)
+    if not _is_needed(app, folder):
+        if specs and app.language not in LANGUAGES:
+            tools.on_line(f"imports: left alone, `language` in cdk8s.yaml is none of {', '.join(LANGUAGES)}")
         return
     key = _key(app, folder, specs, tools.path)
     entry = tools.cache / "imports" / key if key else None
@@ -67,19 +72,63 @@ def ensure(app: App, folder: Path, tools: Tools) -> None:
         _store(entry, folders, tools)
 
 
+def reason_against(app: App, workspace: Path) -> str:
+    """Say why the imports that a run would generate are not determined by the checkout; empty where they are."""
+    folder = workspace / app.directory
+    moving = next((spec for spec in _specs(app) if _is_moving(folder, spec)), "")
+    if not moving or not _is_needed(app, folder):
+        return ""
+    return f"the import {moving} is not in the checkout and can be something else tomorrow"
+
+
+def _specs(app: App) -> list[str]:
+    """Return what cdk8s.yaml lists; the CLI takes a single text for a list of one."""
+    listed = app.config.get("imports")
+    return [spec for spec in (listed if isinstance(listed, list) else [listed]) if isinstance(spec, str)]
+
+
+def _is_needed(app: App, folder: Path) -> bool:
+    specs = _specs(app)
+    return bool(specs) and app.language in LANGUAGES and not _is_complete(app, folder, specs)
+
+
+def _is_moving(folder: Path, spec: str) -> bool:
+    """Whether a spec is neither a file of the checkout nor a version that is fixed."""
+    source = spec.rpartition(":=")[2]
+    return not (folder / source).is_file() and not _PINNED.fullmatch(source)
+
+
 def _folders(app: App) -> tuple[str, ...]:
     directory = app.config.get("importDirectory") or IMPORT_DIRECTORY
     return JAVA_FOLDERS if app.language == "java" else (str(directory),)
 
 
-def _is_complete(folder: Path, folders: Iterable[str], specs: Iterable[str]) -> bool:
+def _is_complete(app: App, folder: Path, specs: Iterable[str]) -> bool:
     """Whether the imports are there as a whole: a `*.tgz` line in .gitignore takes the heart out of jsii packages."""
-    bases = [folder / name for name in folders]
+    bases = [folder / name for name in _folders(app)]
     if not all(base.is_dir() for base in bases):
         return False
     names = {path.name.partition(".")[0] for base in bases for path in base.iterdir()}
     has_specs = all(spec.partition("@")[0] != "k8s" or "k8s" in names for spec in specs)
-    return bool(names) and has_specs and all(any(package.glob("*.tgz")) for package in _packages(bases))
+    has_modules = all((bases[0] / module).exists() for spec in specs for module in _modules(app.language, folder, spec))
+    return bool(names) and has_specs and has_modules and all(any(one.glob("*.tgz")) for one in _packages(bases))
+
+
+def _modules(language: str, folder: Path, spec: str) -> Iterator[str]:
+    """Yield what a CRD file of the checkout is generated into, below the imports (cdk8s-cli, lib/import/base.js)."""
+    prefix, _, source = spec.rpartition(":=")
+    if not (folder / source).is_file():
+        return
+    documents = (folder / source).read_text(errors="replace").split("\n---")
+    crds = [document for document in documents if "kind: CustomResourceDefinition" in document]
+    for group in sorted({group for crd in crds for group in _GROUP.findall(crd)}):
+        if language == "typescript":
+            yield f"{prefix}-{group}.ts" if prefix else f"{group}.ts"
+        elif language == "go":
+            name = re.sub(r"[^a-z0-9]", "", group.lower())
+            yield f"{prefix}_{name}" if prefix else name
+        else:
+            yield "/".join(filter(None, (prefix, *reversed(group.split("."))))).replace("-", "_")
 
 
 def _packages(bases: Iterable[Path]) -> Iterator[Path]:
@@ -115,29 +164,41 @@ def _key(app: App, folder: Path, specs: Iterable[str], path: str) -> str:
     cli = shutil.which("cdk8s", path=path)
     if not cli:
         return ""
+    versions = _versions(Path(cli).resolve().parent)
+    if not versions:
+        return ""  # a wrapper of somebody's own; nobody knows when what it runs changes
     digest = hashlib.sha256(FORMAT)
-    parts = [app.language, *_folders(app), *_versions(Path(cli).resolve().parent), _go_module(folder)]
+    parts = [app.language, *_folders(app), *versions, _go_module(folder)]
     for spec in specs:
-        source = spec.rpartition(":=")[2]
-        if (folder / source).is_file():
-            parts.append(hashlib.sha256((folder / source).read_bytes()).hexdigest())
-        elif not _PINNED.fullmatch(source):
+        source = folder / spec.rpartition(":=")[2]
+        if _is_moving(folder, spec):
             return ""  # a URL can hold something else tomorrow
-        parts.append(spec)
+        parts += [spec, hashlib.sha256(source.read_bytes()).hexdigest() if source.is_file() else ""]
     digest.update(json.dumps(parts).encode())
     return digest.hexdigest()
 
 
 def _versions(folder: Path) -> list[str]:
-    """Return the versions of the generator's packages, found as Node finds them from the CLI's own folder."""
-    found = []
+    """Return the versions of the generator's packages as Node finds them from the CLI, whose program is in `folder`.
+
+    pnpm's program is a script beside a link to the CLI, and only what the link leads to is beside its dependencies.
+    """
+    places = (
+        parent if parent.name == "cdk8s-cli" else parent / "node_modules" / "cdk8s-cli"
+        for parent in (folder, *folder.parents)
+    )
+    home = next((place.resolve() for place in places if (place / "package.json").is_file()), None)
+    if home is None:
+        return []
+    found = [f"cdk8s-cli@{_version(home)}"]
     for name in GENERATORS:
-        for parent in (folder, *folder.parents):
-            file = parent / ("package.json" if parent.name == name else f"node_modules/{name}/package.json")
-            if file.is_file():
-                found.append(f"{name}@{json.loads(file.read_bytes()).get('version')}")
-                break
+        candidates = (parent / "node_modules" / name for parent in (home, *home.parents))
+        found += [f"{name}@{_version(place)}" for place in candidates if (place / "package.json").is_file()][:1]
     return found
+
+
+def _version(package: Path) -> str:
+    return str(json.loads((package / "package.json").read_bytes()).get("version"))
 
 
 def _go_module(folder: Path) -> str:

@@ -9,7 +9,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from cdk8s_publish import apps, hermetic, publish, urls
+from cdk8s_publish import apps, hermetic, imports, publish, urls
 from cdk8s_publish.checkout import Checkout
 from cdk8s_publish.errors import InputError, RemoteError
 from cdk8s_publish.git_runner import frozen_config
@@ -64,7 +64,8 @@ def run(inputs: Inputs, world: World) -> Result:
     found = find_apps(inputs, root, folders)
     world.console.hide(place.source.token)
     options = synth_options(inputs, world, root, (*inputs.secrets, place.source.token))
-    target = _target(inputs, world, place, _Work(folders, found, hermetic.fingerprints(found, options)))
+    fingerprints = hermetic.fingerprints(found, options, lambda app: imports.reason_against(app, root))
+    target = _target(inputs, world, place, _Work(folders, found, fingerprints))
     with world.console.stage(f"Look at `{inputs.branch}`"):
         seen = publish.look(target)
         _log.info("%s: %s", seen.plan.action, seen.plan.reason)

@@ -62,28 +62,54 @@ def snapshot(
 def digests(workspace: Path, left_out: Collection[Path] = ()) -> list[tuple[str, str]]:
     """Return name and digest of everything that a hermetic copy of a checkout holds, sorted by name.
 
-    A digest covers content and execute permission of a file and the target of a link; not times, which the app must
-    not depend on.
+    A digest covers content and execute permission of a file, the target of a link, and that a folder is empty; not
+    times, which the app must not depend on. It is '' for a link to a folder outside the checkout: nobody knows what
+    the app reads there.
     """
     found: list[tuple[str, str]] = []
-    skipped = {os.fspath(path) for path in left_out}
+    root, skipped = os.path.realpath(workspace), {os.fspath(path) for path in left_out}
     pending = [(os.fspath(workspace), "")]
     while pending:
         folder, prefix = pending.pop()
+        is_empty = True
         for entry in _entries(folder):
-            name = prefix + entry.name
+            is_empty, name = False, prefix + entry.name
             if entry.name == ".git" or entry.path in skipped:
                 continue
             if entry.is_symlink():
-                found.append((name, f"-> {os.readlink(entry.path)}"))
+                found.append((name, _link_digest(root, entry.path)))
             elif entry.is_dir():
                 if not _is_dependency_folder(entry):
                     pending.append((entry.path, f"{name}/"))
             elif entry.is_file():
-                with contextlib.suppress(PermissionError), open(entry.path, "rb") as file:
-                    is_program = bool(entry.stat().st_mode & stat.S_IXUSR)
-                    found.append((name, f"{hashlib.file_digest(file, 'sha256').hexdigest()} {is_program}"))
+                with contextlib.suppress(PermissionError):
+                    found.append((name, f"{file_digest(entry.path)} {bool(entry.stat().st_mode & stat.S_IXUSR)}"))
+        if is_empty:
+            found.append((prefix, "empty"))
     return sorted(found)
+
+
+def _link_digest(root: str, link: str) -> str:
+    to = os.readlink(link)
+    if not _leaves(root, link, to):
+        return f"-> {to}"
+    if os.path.isdir(link):
+        return ""
+    with contextlib.suppress(PermissionError):
+        return f"-> {to} {file_digest(link) if os.path.isfile(link) else ''}"
+    return f"-> {to}"
+
+
+def file_digest(path: str) -> str:
+    """Return the digest of a file's bytes."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _leaves(root: str, link: str, to: str) -> bool:
+    """Whether a link at `link`, to `to`, leads out of a copy of `root`; an absolute one leads to the original."""
+    absolute = os.path.normpath(os.path.join(os.path.dirname(link), to))
+    return os.path.isabs(to) or not f"{os.path.realpath(os.path.dirname(absolute))}/".startswith(f"{root}/")
 
 
 def _is_dependency_folder(entry: os.DirEntry[str]) -> bool:
@@ -156,10 +182,8 @@ class _Copy:
     def _link(self, source: str, target: str) -> None:
         """Copy a link; a relative one that leaves the checkout is made absolute, or it would miss its target."""
         to = os.readlink(source)
-        if not os.path.isabs(to):
-            absolute = os.path.normpath(os.path.join(os.path.dirname(source), to))
-            if not f"{os.path.realpath(os.path.dirname(absolute))}/".startswith(f"{self._root}/"):
-                to = absolute
+        if not os.path.isabs(to) and _leaves(self._root, source, to):
+            to = os.path.normpath(os.path.join(os.path.dirname(source), to))
         os.symlink(to, target)
         self._own(target)
 

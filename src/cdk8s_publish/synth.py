@@ -79,7 +79,8 @@ def install(step: Step, source: Path, private: Path, options: SynthOptions, on_l
         return
     for name in step.replaces:
         shutil.rmtree(place.folder / name, ignore_errors=True)
-    environ = place.environ()
+    # What a compilation makes is what the app is; an installer needs the variables that open a registry.
+    environ = place.environ(is_app=step.is_compilation)
     command = _with_corepack(step.command, environ["PATH"])
     done = place.run(command, environ)
     if done.timed_out or done.returncode != 0:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import TYPE_CHECKING
 
 import pytest
 
 from support.checkouts import Checkout, config_map
+from support.programs import require
 from support.remotes import git
 
 if TYPE_CHECKING:
@@ -90,7 +92,9 @@ def test_hermetic__renders_only_the_app_that_changed(shop: Shop) -> None:
     assert shop.rendered() == []
 
 
-@pytest.mark.parametrize("change", ["shared folder", "new file", "removed file", "permission", "link", "lock file"])
+@pytest.mark.parametrize(
+    "change", ["shared folder", "new file", "removed file", "permission", "link", "lock file", "empty folder"]
+)
 def test_hermetic__misses_when_a_file_differs_that_an_app_can_see(shop: Shop, change: str) -> None:
     root = shop.checkout.path
     if change == "shared folder":
@@ -104,10 +108,36 @@ def test_hermetic__misses_when_a_file_differs_that_an_app_can_see(shop: Shop, ch
         (root / "shared" / "value").chmod(0o755)
     elif change == "link":
         (root / "shared" / "link").symlink_to("value")
+    elif change == "empty folder":
+        (root / "shared" / "tenant").mkdir()
     else:
         (root / "package-lock.json").write_text("{}")
     shop.run()
     assert shop.rendered() == ["one", "two"]
+
+
+@pytest.mark.parametrize("is_absolute", [True, False])
+def test_hermetic__misses_when_the_file_differs_that_a_link_leads_to(shop: Shop, is_absolute: bool) -> None:
+    outside = shop.folder / "outside"
+    outside.write_text("1")
+    link = shop.checkout.path / "shared" / "link"
+    link.symlink_to(outside if is_absolute else os.path.relpath(outside, link.parent))
+    shop.run()
+    assert shop.rendered() == ["one", "two"]
+    shop.run()
+    assert shop.rendered() == []
+    outside.write_text("2")
+    shop.run()
+    assert shop.rendered() == ["one", "two"]
+
+
+def test_hermetic__renders_an_app_that_sees_a_folder_outside_the_checkout(shop: Shop) -> None:
+    (shop.checkout.path / "apps" / "one" / "link").symlink_to(shop.folder)
+    shop.run()
+    shop.rendered()
+    result = shop.run()
+    assert shop.rendered() == ["one"]
+    assert "apps/one/link is a link to a folder outside the checkout" in result.text
 
 
 def test_hermetic__misses_when_a_listed_variable_differs(shop: Shop) -> None:
@@ -122,6 +152,61 @@ def test_hermetic__misses_when_a_tool_differs(shop: Shop) -> None:
     shop.node("v24.0.1")
     shop.run()
     assert shop.rendered() == ["one", "two"]
+
+
+def test_hermetic__misses_when_a_program_differs_that_a_command_names(shop: Shop) -> None:
+    program = shop.programs / "template-engine"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    shop.app("one", "x=$(template-engine)")
+    shop.run()
+    assert shop.rendered() == ["one"]
+    program.write_text("#!/bin/sh\necho newer\n")
+    shop.run()
+    assert shop.rendered() == ["one"]
+
+
+def test_hermetic__misses_when_a_version_manager_chooses_another_tool(shop: Shop) -> None:
+    (shop.programs / "node").write_text("#!/bin/sh\ncase $PWD in */one) cat ../../../version;; *) echo v24;; esac\n")
+    version = shop.checkout.path.parent / "version"
+    version.write_text("v22.1.0")
+    (shop.checkout.path / "apps" / "one" / ".tool-versions").write_text("nodejs 22\n")
+    shop.run()
+    shop.rendered()
+    version.write_text("v22.2.0")
+    shop.run()
+    assert shop.rendered() == ["one"]
+
+
+def test_hermetic__compilation_sees_no_other_variables_than_the_app(shop: Shop) -> None:
+    require("npm", "node")
+    package = {"name": "one", "version": "1.0.0", "scripts": {"compile": "env > main.js"}}
+    shop.checkout.write("apps/one/package.json", json.dumps(package).encode())
+    lock = {"name": "one", "version": "1.0.0", "lockfileVersion": 3, "packages": {"": {"name": "one"}}}
+    shop.checkout.write("apps/one/package-lock.json", json.dumps(lock).encode())
+    shop.app("one", f"cp main.js {shop.folder}/seen")
+    (shop.programs / "node").unlink()
+    shop.run("--install", "auto", STAGE="-s", OTHER="not listed")
+    seen = (shop.folder / "seen").read_text().splitlines()
+    assert "STAGE=-s" in seen
+    assert "OTHER=not listed" not in seen
+
+
+def test_hermetic__renders_an_app_whose_imports_may_change(shop: Shop) -> None:
+    (shop.programs / "cdk8s").write_text("#!/bin/sh\nmkdir imports && touch imports/web.ts\n")
+    (shop.programs / "cdk8s").chmod(0o755)
+    config = shop.checkout.path / "apps" / "one" / "cdk8s.yaml"
+    config.write_text(f"{config.read_text()}language: typescript\nimports: [https://example.com/crd.yaml]\n")
+    shop.run()
+    shop.rendered()
+    result = shop.run()
+    assert shop.rendered() == ["one"]
+    assert "the import https://example.com/crd.yaml is not in the checkout" in result.text
+    (config.parent / "imports").mkdir()
+    (config.parent / "imports" / "web.ts").touch()
+    shop.run()
+    shop.run()
+    assert shop.rendered() == ["one"]
 
 
 @pytest.mark.parametrize("option", ["--app", "--before-synth", "--type-check"])

@@ -111,6 +111,66 @@ def test_imports__key_depends_on_the_versions_of_the_cli(project: Project, tmp_p
     assert key("2.1.0") != key("2.2.0")
 
 
+def test_imports__key_depends_on_the_versions_of_a_generator_that_pnpm_keeps_apart(
+    project: Project, tmp_path: Path
+) -> None:
+    store = tmp_path / "node_modules" / ".pnpm" / "cdk8s-cli@2.1.0" / "node_modules"
+    cli, generator, programs = store / "cdk8s-cli", store / "jsii-pacmak", tmp_path / "node_modules" / ".bin"
+    for folder in (cli, generator, programs):
+        folder.mkdir(parents=True)
+    (cli / "package.json").write_text('{"version": "2.1.0"}')
+    (tmp_path / "node_modules" / "cdk8s-cli").symlink_to(cli)
+    (programs / "cdk8s").touch(mode=0o755)
+
+    def key(version: str) -> str:
+        (generator / "package.json").write_text(f'{{"version": "{version}"}}')
+        return imports._key(project.app, project.folder, [CRD], str(programs))  # noqa: SLF001
+
+    assert key("1.1.0") != key("1.2.0")
+
+
+def test_imports__of_a_cli_whose_version_nobody_knows_are_not_cached(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "cdk8s").touch(mode=0o755)
+    assert imports._key(project.app, project.folder, [CRD], str(tmp_path)) == ""  # noqa: SLF001
+
+
+def test_imports__of_one_spec_may_be_listed_without_a_list(project: Project) -> None:
+    project.app = project.app._replace(config={"imports": CRD})
+    assert project.ensure() == ["cdk8s import --language typescript"]
+    project.forget()
+    assert project.ensure() == []
+
+
+@pytest.mark.parametrize("value", [5, {"k8s": 1}, [5, None]])
+def test_imports__that_are_no_specs_are_left_to_the_cli(project: Project, value: object) -> None:
+    project.app = project.app._replace(config={"imports": value})
+    assert project.ensure() == []
+
+
+def test_imports__say_for_which_languages_they_are_generated(project: Project) -> None:
+    project.app = project.app._replace(language="javascript")
+    assert project.ensure() == []
+    assert "`language` in cdk8s.yaml is none of typescript, python, go, java" in project.said[0]
+
+
+@pytest.mark.parametrize("language", ["typescript", "python", "go", "java"])
+@pytest.mark.parametrize("spec", [CRD, f"ops:={CRD}"])
+def test_imports__are_incomplete_without_the_module_of_a_listed_crd(tmp_path: Path, language: str, spec: str) -> None:
+    project = Project(tmp_path, language, spec)
+    is_named = ":=" in spec
+    modules = {
+        "typescript": "ops-ops.example.com.ts" if is_named else "ops.example.com.ts",
+        "python": "ops/com/example/ops" if is_named else "com/example/ops",
+        "go": "ops_opsexamplecom" if is_named else "opsexamplecom",
+        "java": "ops/com/example/ops" if is_named else "com/example/ops",
+    }
+    for name in imports._folders(project.app):  # noqa: SLF001
+        (project.folder / name / "other").mkdir(parents=True)
+    assert imports._is_needed(project.app, project.folder)  # noqa: SLF001
+    (project.folder / imports._folders(project.app)[0] / modules[language]).mkdir(parents=True)  # noqa: SLF001
+    assert not imports._is_needed(project.app, project.folder)  # noqa: SLF001
+
+
 @pytest.mark.parametrize("spec", ["https://example.com/crd.yaml", "name:=https://example.com/crd.yaml", "github:a/b"])
 def test_imports__of_an_address_that_may_change_are_not_cached(project: Project, spec: str) -> None:
     assert imports._key(project.app, project.folder, [spec], project.path) == ""  # noqa: SLF001
