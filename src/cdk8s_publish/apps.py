@@ -55,6 +55,8 @@ class Manager(NamedTuple):
 
 _NODE_MODULES, _VENV = ("node_modules",), (".venv",)
 _NPM = "--no-audit --no-fund"
+# Without it, installations that run side by side spoil each other's cache (classic.yarnpkg.com, `--mutex`).
+_YARN = '--non-interactive --mutex "file:$XDG_CACHE_HOME/yarn-mutex"'
 _NEW_VENV = "python3 -m venv --clear .venv"
 _PIP = ".venv/bin/python -m pip install --quiet --disable-pip-version-check"
 _DEPENDENCIES = (
@@ -81,19 +83,19 @@ MANAGERS: Mapping[str, tuple[Manager, ...]] = {
         Manager(
             "yarn classic",
             ("package.json", "yarn.lock"),
-            "yarn install --frozen-lockfile --non-interactive",
+            f"yarn install --frozen-lockfile {_YARN}",
             _NODE_MODULES,
         ),
         Manager("npm", ("package.json", "package-lock.json"), f"npm ci {_NPM}", _NODE_MODULES),
         Manager("npm", ("package.json", "npm-shrinkwrap.json"), f"npm ci {_NPM}", _NODE_MODULES),
         _unlocked("bun", "bun@", "bun install --no-save"),
         _unlocked("pnpm", "pnpm@", "pnpm install --no-lockfile"),
-        _unlocked("yarn classic", "yarn@1.", "yarn install --no-lockfile --non-interactive"),
+        _unlocked("yarn classic", "yarn@1.", f"yarn install --no-lockfile {_YARN}"),
         _unlocked("yarn", "yarn@", "yarn install --no-immutable"),
         Manager("npm", ("package.json",), f"npm install {_NPM} --no-package-lock", _NODE_MODULES, is_locked=False),
     ),
     "python": (
-        Manager("uv", ("pyproject.toml", "uv.lock"), "uv sync --locked", _VENV),
+        Manager("uv", ("pyproject.toml", "uv.lock"), "uv sync --locked --all-packages", _VENV),
         Manager("poetry", ("pyproject.toml", "poetry.lock"), "poetry install --no-interaction --no-root", _VENV),
         Manager("pipenv", ("Pipfile", "Pipfile.lock"), "pipenv install --deploy", _VENV),
         Manager("pip", ("requirements.txt",), f"{_NEW_VENV} && {_PIP} --requirement requirements.txt", _VENV),
@@ -106,7 +108,7 @@ MANAGERS: Mapping[str, tuple[Manager, ...]] = {
             is_locked=False,
             contains="[tool.poetry",
         ),
-        Manager("uv", ("pyproject.toml",), "uv sync", _VENV, is_locked=False, contains="[tool.uv"),
+        Manager("uv", ("pyproject.toml",), "uv sync --all-packages", _VENV, is_locked=False, contains="[tool.uv"),
         Manager(
             "pip",
             ("pyproject.toml",),

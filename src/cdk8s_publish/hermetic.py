@@ -36,6 +36,8 @@ _log = logging.getLogger(__name__)
 FORMAT = 3
 """Raise it when a fingerprint of an earlier version must not count any more."""
 PROBE_S = 30
+MANIFESTS = ("package.json", "pyproject.toml")
+"""What package managers with workspaces read of each package."""
 TOOLS: Mapping[str, tuple[str, ...]] = {
     "python3": ("--version",),
     "node": ("--version",),
@@ -61,21 +63,22 @@ _NO_PROGRAM = re.compile(r"[\s;&|()<>{}$`\"'=]+")
 
 
 def fingerprints(
-    apps: Sequence[App], options: SynthOptions, reason_against: Callable[[App], str] = lambda _: ""
+    apps: Sequence[App], options: SynthOptions, home: Path, reason_against: Callable[[App], str] = lambda _: ""
 ) -> dict[str, str]:
     """Return the fingerprint of each app by its path on the target branch.
 
     An app whose render is not determined by its files has none: by what is known here, or by what `reason_against`
-    says of it. Without `options.visible` no app has one.
+    says of it. Without `options.visible` no app has one. `home` is the home folder of the tools that are asked for
+    their versions: Go notes there that it was started.
     """
     if options.visible is None:
         return {}
-    files = digests(options.workspace, [options.cache] if options.cache else [])
-    unknown = [name for name, digest in files if not digest]
-    groups = _groups(files, apps)
+    files = dict(digests(options.workspace, [options.cache] if options.cache else []))
+    unknown = [name for name, digest in files.items() if not digest]
+    groups = _groups(files.items(), apps)
     variables = [(name, options.environ.get(name)) for name in sorted(options.visible)]
     shared = [FORMAT, __version__, os.uname().sysname, os.uname().machine, variables, options.has_type_check]
-    machine = _Machine(options)
+    machine = _Machine(options, home)
     found = {}
     for app in apps:
         others = left_out(app, apps)
@@ -87,7 +90,8 @@ def fingerprints(
         seen = [(folder, digest) for folder, digest in groups if not _is_below(folder, others)]
         commands = [app.command, app.before, *(step.command for step in app.install)]
         own = [app.directory, app.output, commands, machine.toolchain(app), machine.programs([*commands, app.script])]
-        found[app.path] = hashlib.sha256(json.dumps([shared, own, seen]).encode()).hexdigest()
+        manifests = [(name, files.get(name)) for name in covered(app, apps, options.workspace)]
+        found[app.path] = hashlib.sha256(json.dumps([shared, own, seen, manifests]).encode()).hexdigest()
     return found
 
 
@@ -95,6 +99,22 @@ def left_out(app: App, apps: Sequence[App]) -> tuple[str, ...]:
     """Return the folders of other apps, which an app can't see; none that holds the app itself."""
     folders = (other.directory for other in apps if other.directory and other is not app)
     return tuple(folder for folder in folders if not _is_below(app.directory, (folder,)))
+
+
+def covered(app: App, apps: Sequence[App], workspace: Path) -> tuple[str, ...]:
+    """Return the manifests of other apps below the folder that an app is installed in: one lock file covers them all.
+
+    Yarn and uv refuse a lock file that names a package of the workspace which is not there.
+    """
+    roots = tuple(step.directory for step in app.install)
+    folders = (folder for folder in left_out(app, apps) if _is_below(folder, roots))
+    files = (f"{folder}/{name}" for folder in folders for name in MANIFESTS)
+    return tuple(file for file in files if _is_plain_file(workspace.resolve(), file))
+
+
+def _is_plain_file(workspace: Path, name: str) -> bool:
+    """Whether no part of the name is a link, which could lead out of the checkout."""
+    return (workspace / name).is_file() and (workspace / name).resolve() == workspace / name
 
 
 def _groups(files: Iterable[tuple[str, str]], apps: Sequence[App]) -> list[tuple[str, str]]:
@@ -117,7 +137,7 @@ def _groups(files: Iterable[tuple[str, str]], apps: Sequence[App]) -> list[tuple
 
 
 def _is_below(name: str, folders: Sequence[str]) -> bool:
-    return any(name == folder or name.startswith(f"{folder}/") for folder in folders)
+    return any(not folder or name == folder or name.startswith(f"{folder}/") for folder in folders)
 
 
 def _reason_against(app: App, unknown: Sequence[str]) -> str:
@@ -131,9 +151,9 @@ def _reason_against(app: App, unknown: Sequence[str]) -> str:
 class _Machine:
     """The tools of this machine; each is asked once, in each folder in which it may be another one."""
 
-    def __init__(self, options: SynthOptions) -> None:
+    def __init__(self, options: SynthOptions, home: Path) -> None:
         java = options.environ.get("JAVA_HOME")
-        self._options = options
+        self._options, self._environ = options, {**options.environ, "HOME": str(home)}
         self._path = os.pathsep.join(filter(None, (f"{java}/bin" if java else "", options.environ.get("PATH"))))
         self._versions: dict[tuple[str, bool], list[str]] = {}
         self._digests: dict[str, str] = {}
@@ -170,7 +190,7 @@ class _Machine:
                 return ""
             options, argv = self._options, (program, *tools[name])
             command = Command(
-                argv, options.workspace / folder, options.environ, PROBE_S, options.uid, options.gid, options.hidden
+                argv, options.workspace / folder, self._environ, PROBE_S, options.uid, options.gid, options.hidden
             )
             return f"{name} {' '.join(run(command, on_line=_log.debug).excerpt)}"
 

@@ -64,7 +64,9 @@ def run(inputs: Inputs, world: World) -> Result:
     found = find_apps(inputs, root, folders)
     world.console.hide(place.source.token)
     options = synth_options(inputs, world, root, (*inputs.secrets, place.source.token))
-    fingerprints = hermetic.fingerprints(found, options, lambda app: imports.reason_against(app, root))
+    fingerprints = hermetic.fingerprints(
+        found, options, world.private / "tools", lambda app: imports.reason_against(app, root)
+    )
     target = _target(inputs, world, place, _Work(folders, found, fingerprints))
     with world.console.stage(f"Look at `{inputs.branch}`"):
         seen = publish.look(target)

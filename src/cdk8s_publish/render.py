@@ -78,6 +78,7 @@ def _copies(apps: Sequence[App], private: Path, options: SynthOptions, neighbour
             private / f"source-{number}",
             owner,
             left_out=[*(options.workspace / folder for folder in hermetic.left_out(app, neighbours)), *cache],
+            kept=[options.workspace / file for file in hermetic.covered(app, neighbours, options.workspace)],
             is_hermetic=True,
         )
         for number, app in enumerate(apps)

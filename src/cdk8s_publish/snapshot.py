@@ -35,22 +35,25 @@ _SECTION = re.compile(r'\s*\[\s*([\w.-]+)(?:\s+"((?:[^"\\]|\\.)*)")?\s*\]')
 _VARIABLE = re.compile(r"\s*([A-Za-z][\w-]*)\s*=\s*(.*?)\s*$")
 
 
-def snapshot(
+def snapshot(  # noqa: PLR0913 - what is copied, and for whom
     workspace: Path,
     target: Path,
     owner: tuple[int, int] | None = None,
     *,
     left_out: Collection[Path] = (),
+    kept: Collection[Path] = (),
     is_hermetic: bool = False,
 ) -> Path:
     """Copy the checkout in `workspace` to the new folder `target` and return it.
 
     Modes, times and links are kept. `owner` (uid, gid) is given where we are root and the app must not be. A hermetic
     copy holds no git and no dependency folders. Raises OSError when the copy can't be written; what can't be read is
-    left out, the app could not have read it either, and so are the folders in `left_out`.
+    left out, the app could not have read it either, and so are the folders in `left_out`, but for the files in `kept`.
     """
     copy = _Copy(workspace, owner, {os.fspath(path) for path in (target, *left_out)}, is_hermetic=is_hermetic)
     copy.folder(os.fspath(workspace), os.fspath(target))
+    for file in kept:
+        copy.file(file, target / file.relative_to(workspace))
     git_folder = None if is_hermetic else _git_folder(workspace)
     if git_folder is not None:
         private = target / ".git"
@@ -155,6 +158,13 @@ class _Copy:
         status = os.stat(source)
         os.chmod(target, stat.S_IMODE(status.st_mode) | stat.S_IRWXU)  # or it could not be removed afterwards
         os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+    def file(self, source: Path, target: Path) -> None:
+        """Copy one file, with the folders that it lies in."""
+        for folder in reversed(target.parents):
+            if not folder.exists():
+                self._make(os.fspath(folder))
+        self._file(os.fspath(source), os.fspath(target))
 
     def give(self, folder: Path) -> None:
         """Give a folder with all that is in it to the owner."""

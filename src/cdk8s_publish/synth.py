@@ -87,6 +87,8 @@ def install(step: Step, source: Path, private: Path, options: SynthOptions, on_l
         where = step.directory or "the root of the checkout"
         what = "Compiling" if step.is_compilation else "Installing dependencies"
         raise _step_failure(f"{what} in {where}", command, done, options.timeout_s)
+    if step.command.startswith("yarn install --frozen-lockfile"):
+        _check_yarn_lock(place.folder)
 
 
 def synthesize(
@@ -434,6 +436,29 @@ def _agrees(folder: Path, step: Step) -> bool:
     if step.command.endswith("--requirement requirements.txt"):
         return _pip_agrees(folder)
     return False  # the other managers find out by themselves, and fast
+
+
+def _check_yarn_lock(folder: Path) -> None:
+    """Raise SynthError where Yarn 1 installed what its lock file does not hold.
+
+    It never notices that itself of a package in a workspace (github.com/yarnpkg/yarn, issue 5840). What it installed
+    stands in `node_modules/.yarn-integrity`; a package from a folder is written there in another way.
+    """
+    try:
+        installed = json.loads((folder / "node_modules" / ".yarn-integrity").read_bytes())["lockfileEntries"]
+        lines = (folder / "yarn.lock").read_text(errors="replace").splitlines()
+    except (OSError, ValueError, KeyError):
+        return
+    locked = {
+        name.strip(' "') for line in lines if line.endswith(":") and line[0] != " " for name in line[:-1].split(",")
+    }
+    missing = [name for name, source in installed.items() if source.startswith("http") and name not in locked]
+    if missing:
+        raise SynthError(
+            f"yarn.lock does not hold {missing[0]}, which a package of the workspace asks for.",
+            evidence="\n".join(f"not in yarn.lock: {name}" for name in missing),
+            hint="Run `yarn install` and commit yarn.lock. Yarn 1 does not see this by itself.",
+        )
 
 
 def _npm_agrees(folder: Path) -> bool:

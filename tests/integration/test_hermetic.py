@@ -242,6 +242,33 @@ def test_hermetic__shows_an_app_nothing_else(shop: Shop) -> None:
     assert "not a git repository" in text
 
 
+def test_hermetic__misses_when_a_manifest_differs_that_the_same_lock_file_covers(shop: Shop) -> None:
+    root, seen = shop.checkout.path, shop.folder / "seen"
+    (shop.programs / "npm").write_text("#!/bin/sh\n")
+    (shop.programs / "npm").chmod(0o755)
+    shop.app("one", f"ls ../two > {seen}")
+    for name in ("package.json", "package-lock.json", "apps/two/package.json"):
+        (root / name).write_text("{}")
+    options = ("--install", "auto")
+    shop.run(*options)
+    assert seen.read_text() == "package.json\n"
+    shop.rendered()
+    shop.run(*options)
+    assert shop.rendered() == []
+    (root / "apps" / "two" / "package.json").write_text('{"private": true}')
+    shop.run(*options)
+    assert shop.rendered() == ["one", "two"]
+
+
+def test_hermetic__asks_tools_for_their_versions_in_a_home_of_their_own(shop: Shop) -> None:
+    (shop.programs / "go").write_text(
+        '#!/bin/sh\nmkdir -p "$HOME" && touch "$HOME/asked" && echo go version go1.26.8\n'
+    )
+    (shop.programs / "go").chmod(0o755)
+    shop.run()
+    assert not list(shop.cli.home.iterdir())
+
+
 def test_hermetic__renders_an_app_whose_dependencies_are_anybody_s_guess(shop: Shop) -> None:
     shop.run("--install", "none")
     shop.rendered()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -29,7 +29,8 @@ YARN = ROOT / ".tools" / "npm" / "node_modules" / "@yarnpkg" / "cli-dist" / "bin
 PNPM_OTHER = "10.34.9"
 """Not the version that the set-up installs, nor the newest."""
 
-SHOP_MANIFESTS = {"shop.k8s.yaml": b"apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: page\n"}
+PAGE = b"apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: page\n"
+SHOP_MANIFESTS = {"shop.k8s.yaml": PAGE}
 SHOP = {
     "cdk8s.yaml": "language: python\napp: python main.py\n",
     "main.py": """\
@@ -148,6 +149,13 @@ LOCKED = {
         "npm install --package-lock-only",
         r"Invalid: lock file's constructs@10\.8\.1 does not satisfy constructs@10\.8\.0",
     ),
+    "npm with npm-shrinkwrap.json": Project(
+        "npm",
+        greeter(),
+        "npm, because there is package.json and npm-shrinkwrap.json",
+        "npm install --package-lock-only && npm shrinkwrap",
+        r"Invalid: lock file's constructs@10\.8\.1 does not satisfy constructs@10\.8\.0",
+    ),
     "pnpm": Project(
         "pnpm",
         greeter(),
@@ -170,6 +178,14 @@ LOCKED = {
         "bun",
         greeter(),
         "bun, because there is package.json and bun.lock",
+        "bun install --lockfile-only",
+        "lockfile had changes, but lockfile is frozen",
+    ),
+    # As Bun wrote it before 1.2.
+    "bun with bun.lockb": Project(
+        "bun",
+        greeter(bunfig__toml="[install]\nsaveTextLockfile = false\n"),
+        "bun, because there is package.json and bun.lockb",
         "bun install --lockfile-only",
         "lockfile had changes, but lockfile is frozen",
     ),
@@ -460,3 +476,123 @@ def test_gradle__is_left_to_the_app_command(cli: Cli, tmp_path: Path) -> None:
     done = publish(cli, checkout).ok()
     assert "java app in the root of the checkout" in done.stdout
     assert published(checkout) == SHOP_MANIFESTS
+
+
+# Two apps and what they share. Every manager takes the version of its own for a package beside the app.
+WEB = """\
+import { ApiObject, App, Chart } from 'cdk8s';
+import { name } from 'common';
+
+const app = new App();
+new ApiObject(new Chart(app, 'shop'), 'page', { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name } });
+app.synth();
+"""
+UV_MEMBER = """\
+[project]
+name = "{name}"
+version = "1.0.0"
+requires-python = ">=3.11,<4"
+dependencies = {dependencies}
+"""
+
+
+def node_workspace(common: str, **more: str) -> dict[str, str]:
+    """Return a workspace of npm packages in which the apps ask for `common`; `__` stands for a dot."""
+    dependencies = json.loads((EXAMPLE / "package.json").read_text())["dependencies"] | {"common": common}
+    package = {"version": "1.0.0", "private": True, "type": "module"}
+    files = {
+        "package.json": json.dumps({"name": "shops", "private": True, "workspaces": ["apps/*", "libs/*"]}),
+        "libs/common/package.json": json.dumps({"name": "common", "main": "index.js", **package}),
+        "libs/common/index.js": "export const name = 'page';\n",
+    }
+    for name in ("one", "two"):
+        files[f"apps/{name}/package.json"] = json.dumps({"name": name, "dependencies": dependencies, **package})
+        files[f"apps/{name}/main.js"] = WEB
+        files[f"apps/{name}/cdk8s.yaml"] = "language: javascript\napp: node main.js\n"
+    return files | {name.replace("__", "."): text for name, text in more.items()}
+
+
+def uv_workspace(root: str) -> dict[str, str]:
+    """Return a workspace of Python packages, with `root` in the root's pyproject.toml."""
+    common = UV_MEMBER.format(name="common", dependencies="[]")
+    build = '[build-system]\nrequires = ["setuptools"]\nbuild-backend = "setuptools.build_meta"\n'
+    shop = UV_MEMBER.format(name="{}", dependencies='["cdk8s==2.70.115", "constructs==10.8.1", "common"]')
+    files = {
+        "pyproject.toml": f'{root}[tool.uv.workspace]\nmembers = ["apps/*", "libs/*"]\n',
+        "libs/common/pyproject.toml": common + build,
+        "libs/common/common.py": 'name = "page"\n',
+    }
+    for name in ("one", "two"):
+        files[f"apps/{name}/pyproject.toml"] = shop.format(name) + "[tool.uv.sources]\ncommon = { workspace = true }\n"
+        files[f"apps/{name}/main.py"] = "from common import name\n" + SHOP["main.py"].replace('"page"))', "name))")
+        files[f"apps/{name}/cdk8s.yaml"] = SHOP["cdk8s.yaml"]
+    return files
+
+
+def in_workspace(locked: str, files: Mapping[str, str], words: str = "") -> Project:
+    """Return a workspace that is locked as that other project is; `words` are what it says of a stale lock file."""
+    return replace(LOCKED[locked], files=files, words=words or LOCKED[locked].words)
+
+
+WORKSPACES = {
+    "npm": in_workspace("npm", node_workspace("1.0.0"), r"package\.json and package-lock\.json .* are in sync"),
+    "pnpm": in_workspace(
+        "pnpm", node_workspace("workspace:*") | {"pnpm-workspace.yaml": "packages:\n  - apps/*\n  - libs/*\n"}
+    ),
+    "yarn classic": in_workspace(
+        "yarn classic", node_workspace("1.0.0"), r"yarn\.lock does not hold constructs@10\.8\.0, which a package of"
+    ),
+    "yarn": in_workspace("yarn", node_workspace("workspace:*", __yarnrc__yml=YARN_PATH + "nodeLinker: node-modules\n")),
+    "yarn without node_modules": in_workspace("yarn", node_workspace("workspace:*", __yarnrc__yml=YARN_PATH)),
+    "bun": in_workspace("bun", node_workspace("workspace:*")),
+    "uv": in_workspace("uv", uv_workspace("")),
+    "uv with a project in the root": in_workspace(
+        "uv", uv_workspace(UV_MEMBER.format(name="shops", dependencies="[]"))
+    ),
+}
+
+
+@pytest.fixture(scope="module", params=WORKSPACES)
+def workspace(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Checkout]:
+    project = WORKSPACES[request.param]
+    return project, commit(project, tmp_path_factory.mktemp("workspace"))
+
+
+@pytest.mark.slow
+@pytest.mark.synth
+@pytest.mark.parametrize("hermetic", ["false", "true"])
+def test_workspace__is_installed_once_for_all_its_apps(
+    workspace: tuple[Project, Checkout], hermetic: str, cli: Cli, tmp_path: Path
+) -> None:
+    project, original = workspace
+    checkout = original.ci_checkout(tmp_path / "fresh")
+    branch = f"hermetic-{hermetic}"
+    folders = ("--working-directory", "apps/*", "--path", "{app}", "--hermetic", hermetic)
+    done = publish(cli, checkout, *folders, "--branch", branch).ok()
+    assert done.stdout.count(f"Install with {project.found} in the root of the checkout\n") == 1
+    found = checkout.origin.files(branch)
+    assert {name: found[f"{name}/shop.k8s.yaml"] for name in ("one", "two")} == dict.fromkeys(("one", "two"), PAGE)
+
+
+@pytest.mark.slow
+@pytest.mark.synth
+def test_workspace__installs_for_one_app(workspace: tuple[Project, Checkout], cli: Cli, tmp_path: Path) -> None:
+    project, original = workspace
+    checkout = original.ci_checkout(tmp_path / "fresh")
+    done = publish(cli, checkout, "--working-directory", "apps/two").ok()
+    assert f"Install with {project.found} in the root of the checkout\n" in done.stdout
+    assert published(checkout) == SHOP_MANIFESTS
+
+
+@pytest.mark.slow
+@pytest.mark.synth
+def test_workspace__refuses_a_lock_file_that_disagrees_with_one_of_its_packages(
+    workspace: tuple[Project, Checkout], cli: Cli, tmp_path: Path
+) -> None:
+    project, original = workspace
+    checkout = original.ci_checkout(tmp_path / "stale")
+    for manifest in (f"apps/one/{project.manifest}", f"apps/two/{project.manifest}"):
+        checkout.write(manifest, project.files[manifest].replace("10.8.1", "10.8.0").encode())
+    checkout.git("commit", "--quiet", "--all", "--message", "Change the manifests alone")
+    done = publish(cli, checkout, "--working-directory", "apps/two").exits(3)
+    assert re.search(project.words, done.text)

@@ -10,6 +10,8 @@ from cdk8s_publish.errors import InputError
 if TYPE_CHECKING:
     from pathlib import Path
 
+YARN = '--non-interactive --mutex "file:$XDG_CACHE_HOME/yarn-mutex"'
+
 
 def find(workspace: Path, directory: str = "", *, command: str = "", install: str = "auto") -> App:
     (app,) = find_apps(workspace, (directory,), command=command, output="", install=install, path="dist")
@@ -28,10 +30,10 @@ def write(folder: Path, *names: str, **contents: str) -> None:
     ("files", "command", "language"),
     [
         (["package.json", "package-lock.json"], "npm ci --no-audit --no-fund", "node"),
-        (["package.json", "yarn.lock"], "yarn install --frozen-lockfile --non-interactive", "node"),
+        (["package.json", "yarn.lock"], f"yarn install --frozen-lockfile {YARN}", "node"),
         (["package.json", "pnpm-lock.yaml"], "pnpm install --frozen-lockfile", "node"),
         (["package.json", "bun.lock"], "bun install --frozen-lockfile", "node"),
-        (["pyproject.toml", "uv.lock"], "uv sync --locked", "python"),
+        (["pyproject.toml", "uv.lock"], "uv sync --locked --all-packages", "python"),
         (["pyproject.toml", "poetry.lock"], "poetry install --no-interaction --no-root", "python"),
         (["Pipfile", "Pipfile.lock"], "pipenv install --deploy", "python"),
         (["go.mod", "go.sum"], "go mod download", "go"),
@@ -57,11 +59,11 @@ def test_install__knows_the_lock_file_of_yarn_by_what_it_holds(tmp_path: Path) -
     [
         ({"package_json": '{"packageManager": "pnpm@11.0.0"}'}, "pnpm install --no-lockfile"),
         ({"package_json": '{"packageManager": "bun@1.4.5"}'}, "bun install --no-save"),
-        ({"package_json": '{"packageManager": "yarn@1.22.22"}'}, "yarn install --no-lockfile --non-interactive"),
+        ({"package_json": '{"packageManager": "yarn@1.22.22"}'}, f"yarn install --no-lockfile {YARN}"),
         ({"package_json": '{"packageManager": "yarn@4.18.1"}'}, "yarn install --no-immutable"),
         ({"package_json": '{"packageManager": "npm@11.0.0"}'}, "npm install --no-audit --no-fund --no-package-lock"),
         ({"pyproject_toml": "[tool.poetry]\n"}, "poetry install --no-interaction --no-root"),
-        ({"pyproject_toml": "[tool.uv.sources]\n"}, "uv sync"),
+        ({"pyproject_toml": "[tool.uv.sources]\n"}, "uv sync --all-packages"),
     ],
 )
 def test_install__without_a_lock_file_is_by_the_manager_that_is_named(
@@ -126,7 +128,7 @@ def test_install__is_what_the_user_says(tmp_path: Path) -> None:
 def test_install__takes_the_language_of_cdk8s_yaml_before_other_files(tmp_path: Path) -> None:
     write(tmp_path, "package.json", "package-lock.json", "uv.lock", "pyproject.toml")
     (tmp_path / "cdk8s.yaml").write_text("language: python\napp: python main.py\n")
-    assert find(tmp_path).install[0].command == "uv sync --locked"
+    assert find(tmp_path).install[0].command == "uv sync --locked --all-packages"
 
 
 def test_install__finds_the_lock_file_of_a_workspace_above(tmp_path: Path) -> None:
