@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 PRELOAD = Path(__file__).with_name("preload.cjs")
 PROBE_S = 30
+NPM_LOCKS = ("npm-shrinkwrap.json", "package-lock.json")
+DEPENDENCIES = ("dependencies", "devDependencies", "optionalDependencies", "peerDependencies")
+"""What package.json says and npm's lock file repeats, in `packages` under the empty name."""
 VALIDATION_FAILED = 2
 """Exit code of `cdk8s synth` when a validation plugin's report says failure (cdk8s-cli, lib/util.js)."""
 COMMAND_NOT_FOUND = 127
@@ -462,16 +465,27 @@ def _check_yarn_lock(folder: Path) -> None:
 
 
 def _npm_agrees(folder: Path) -> bool:
-    """Compare package-lock.json with the copy that npm leaves in node_modules (npm docs, package-lock.json)."""
+    """Compare the lock file with package.json and with the copy that npm leaves in node_modules.
+
+    Of two lock files npm reads npm-shrinkwrap.json (npm docs, package-lock.json). The packages of a workspace have
+    dependency folders of their own: there it is npm that decides.
+    """
+    lock = next((name for name in NPM_LOCKS if (folder / name).is_file()), "")
     try:
-        wanted = json.loads((folder / "package-lock.json").read_bytes())["packages"]
+        wanted = json.loads((folder / lock).read_bytes())["packages"]
+        manifest = json.loads((folder / "package.json").read_bytes())
+        root = wanted.get("", {})
+        if any(root.get(field, {}) != manifest.get(field, {}) for field in DEPENDENCIES):
+            return False
         present = json.loads((folder / "node_modules" / ".package-lock.json").read_bytes())["packages"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+    if any(name and not name.startswith("node_modules/") for name in wanted):
         return False
     needed = {
         name: package.get("version")
         for name, package in wanted.items()
-        if name.startswith("node_modules/") and not package.get("optional") and not package.get("link")
+        if name and not package.get("optional") and not package.get("link")
     }
     found = {name: package.get("version") for name, package in present.items()}
     return needed.items() <= found.items() and found.keys() <= wanted.keys()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -376,6 +377,32 @@ def test_install__uses_node_modules_that_agree_with_the_lock(workspace: Path) ->
     (modules / ".package-lock.json").write_text(lock)
     _, lines = render(workspace, "node -e \"require('left-alone'); console.log('found')\"", installs="auto")
     assert lines == ["node_modules in the checkout agrees with the lock file and is used", "found"]
+
+
+@pytest.mark.parametrize(
+    ("lock", "manifest", "locked"),
+    [
+        pytest.param("package-lock.json", {"dependencies": {"a": "1.0.0"}}, {}, id="stale lock file"),
+        pytest.param("npm-shrinkwrap.json", {}, {"node_modules/a": {"version": "2.0.0"}}, id="npm-shrinkwrap.json"),
+        pytest.param("package-lock.json", {}, {"apps/one": {}, "apps/one/node_modules/a": {}}, id="workspace"),
+    ],
+)
+def test_install__lets_npm_decide_whether_node_modules_can_be_used(
+    workspace: Path, lock: str, manifest: dict[str, object], locked: dict[str, object]
+) -> None:
+    (workspace / "node_modules").unlink()
+    (workspace / "node_modules").mkdir()
+    there: dict[str, dict[str, object]] = {"packages": {"": {"name": "a"}, "node_modules/a": {"version": "1.0.0"}}}
+    (workspace / "package.json").write_text(json.dumps({"name": "a", **manifest}))
+    (workspace / "node_modules" / ".package-lock.json").write_text(json.dumps(there))
+    (workspace / "package-lock.json").write_text(json.dumps(there))
+    (workspace / lock).write_text(json.dumps({"packages": there["packages"] | locked}))
+    programs = workspace / ".venv" / "bin"  # comes first on PATH
+    programs.mkdir(parents=True)
+    (programs / "npm").write_text("#!/bin/sh\necho npm is run\n")
+    (programs / "npm").chmod(0o755)
+    _, lines = render(workspace, "true", installs="auto")
+    assert lines == ["npm is run"]
 
 
 def test_collect__ids_are_those_of_git(tmp_path: Path) -> None:
