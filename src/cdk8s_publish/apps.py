@@ -378,7 +378,9 @@ def _install(workspace: Path, directory: str, language: str, command: str, insta
     if found and found[1].command:
         _, manager, where = found
         reason = f"{manager.name}, because there is {manager.signs} in {where or 'the root of the checkout'}"
-        steps.append(Step(manager.command, where, reason, manager.replaces, _lock_warning(workspace / where, manager)))
+        steps.append(
+            Step(manager.command, where, reason, manager.replaces, _lock_warning(workspace, workspace / where, manager))
+        )
     if ecosystem == "node":
         program = steps[0].command.partition(" ")[0] if steps else "npm"
         steps += _compile(workspace / directory, directory, command, program)
@@ -396,10 +398,10 @@ def _ecosystems(language: str, command: str) -> tuple[str, ...]:
     return tuple(name for name in MANAGERS if name != "go" or "go" in command.split())
 
 
-def _lock_warning(folder: Path, manager: Manager) -> str:
+def _lock_warning(workspace: Path, folder: Path, manager: Manager) -> str:
     if manager.files == ("requirements.txt",):
-        lines = (folder / "requirements.txt").read_text(errors="replace").splitlines()
-        loose = [line for line in map(str.strip, lines) if re.match(r"[A-Za-z0-9]", line) and "==" not in line]
+        lines = map(str.strip, _requirements(workspace, folder / "requirements.txt"))
+        loose = [line for line in lines if re.match(r"[A-Za-z0-9]", line) and "==" not in line]
         if not any("@" not in line for line in loose):
             return ""
         missing = f"requirements.txt does not pin {loose[0]!r}"
@@ -411,6 +413,22 @@ def _lock_warning(folder: Path, manager: Manager) -> str:
         f"{missing}: the newest dependencies are installed, so the same source can render something else tomorrow. "
         "Commit a lock file, or exact versions."
     )
+
+
+def _requirements(workspace: Path, file: Path) -> list[str]:
+    """Return the lines of a requirements file and of those that it includes (pip docs, "Requirements File Format").
+
+    Nothing outside the checkout is read.
+    """
+    lines: list[str] = []
+    files = [file.resolve()]
+    for found in files:  # grows meanwhile
+        if found.is_relative_to(workspace.resolve()) and found.is_file():
+            lines += (new := found.read_text(errors="replace").splitlines())
+            matches = (re.match(r"\s*(?:-r|--requirement)[\s=]*(\S+)", line) for line in new)
+            included = [(found.parent / match[1]).resolve() for match in matches if match]
+            files += [name for name in included if name not in files]
+    return lines
 
 
 def _compile(folder: Path, directory: str, command: str, program: str) -> list[Step]:

@@ -492,11 +492,14 @@ def _npm_agrees(folder: Path) -> bool:
 
 
 _REQUIREMENT = re.compile(r"^([A-Za-z0-9][\w.-]*)(?:\[[^]]*\])?\s*(?:==\s*([^\s;\\]+))?", re.MULTILINE)
+_INCLUSION = re.compile(r"^\s*(-[rce]|--(requirement|constraint|editable))", re.MULTILINE)
 
 
 def _pip_agrees(folder: Path) -> bool:
     """Whether every requirement is pinned and its very version is in `.venv` (PyPA, "Recording installed projects")."""
     text = (folder / "requirements.txt").read_text(errors="replace")
+    if _INCLUSION.search(text):
+        return False
     found = (folder / ".venv").glob("lib/python3*/site-packages/*.dist-info")
     installed = {_distribution(*entry.name.removesuffix(".dist-info").rpartition("-")[::2]) for entry in found}
     return {_distribution(*match.groups("")) for match in _REQUIREMENT.finditer(text)} <= installed and bool(installed)

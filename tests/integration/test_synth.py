@@ -467,3 +467,6 @@ def test_install__uses_a_virtual_environment_that_holds_the_pinned_versions(work
     (workspace / "requirements.txt").write_text("pyyaml==6.0.3 ; python_version > '3' \\\n    --hash=sha256:0\n# x\n")
     _, lines = render(workspace, "true", installs="auto")
     assert lines == [".venv in the checkout agrees with the lock file and is used"]
+    (workspace / "requirements.txt").write_text("-r base.txt\n")
+    with pytest.raises(SynthError, match="Installing dependencies"):  # base.txt is not there, pip says
+        render(workspace, "true", installs="auto")

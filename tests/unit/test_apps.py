@@ -96,6 +96,12 @@ def test_install__warns_of_requirements_that_are_not_pinned(tmp_path: Path, requ
     assert culprit in step.warning
 
 
+def test_install__warns_of_requirements_that_an_included_file_does_not_pin(tmp_path: Path) -> None:
+    write(tmp_path, requirements_txt="-r base.txt\n", base_txt="--requirement requirements.txt\ncdk8s\n")
+    (step,) = find(tmp_path, command="true").install
+    assert "'cdk8s'" in step.warning
+
+
 def test_install__of_go_modules_is_for_apps_in_go(tmp_path: Path) -> None:
     write(tmp_path, "go.mod", "go.sum")
     write(tmp_path / "deploy", "pyproject.toml")
