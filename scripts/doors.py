@@ -107,7 +107,8 @@ def reference_managers() -> Iterator[str]:
             files += f" with `{manager.contains}`" if manager.contains else ""
             shown = textwrap.shorten(manager.command, WIDTH, placeholder=" …")
             command = f"`{shown}`" if shown else "none: see below"
-            yield f"| {files} | {manager.name} | {command} | {'yes' if manager.is_locked else '**no**: a warning'} |"
+            lock = "yes" if manager.is_locked else "**no**: a warning" if shown else "no"
+            yield f"| {files} | {manager.name} | {command} | {lock} |"
         yield ""
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CONFIG_FILE = "cdk8s.yaml"
+_ROOT = "the root of the checkout"
 CLI_OUTPUT = "dist"
 """Where the cdk8s CLI writes unless it is told otherwise."""
 
@@ -123,11 +124,13 @@ MANAGERS: Mapping[str, tuple[Manager, ...]] = {
         Manager("Go modules", ("go.mod", "vendor/modules.txt"), "go list -mod=vendor -m"),
         Manager("Go modules", ("go.mod",), "go mod download"),
     ),
-    # The app command of these (`mvn … exec:java`) fetches what it needs, pinned by the files themselves.
+    # The app command of these (`mvn … exec:java`, `./gradlew render`) fetches what it needs.
     "java": (
-        Manager("Maven", ("pom.xml",), ""),
-        Manager("Gradle", ("build.gradle",), ""),
-        Manager("Gradle", ("build.gradle.kts",), ""),
+        Manager("Maven", ("pom.xml",), "", is_locked=False),
+        Manager("Gradle", ("build.gradle",), "", is_locked=False),
+        Manager("Gradle", ("build.gradle.kts",), "", is_locked=False),
+        Manager("Gradle", ("settings.gradle",), "", is_locked=False),
+        Manager("Gradle", ("settings.gradle.kts",), "", is_locked=False),
     ),
 }
 """By ecosystem, in the order in which they are looked for; the first whose files are all there is taken."""
@@ -159,6 +162,7 @@ _TERM = re.compile(r"([\^~<>=]*)v?\d+(\.(\d+|[xX*]))*")
 class _Installation(NamedTuple):
     ecosystem: str
     steps: tuple[Step, ...]
+    nothing_installed: str = ""
 
 
 class Pin(NamedTuple):
@@ -188,7 +192,8 @@ class App(NamedTuple):
 
     `command` is a shell command, `before` one that runs before it. `output` is the folder, relative to `directory`,
     that an app writes to when it does not listen to CDK8S_OUTDIR. `script` is what stands in package.json where the
-    command is `npm run <name>`, `config` is its cdk8s.yaml; each is empty where there is none.
+    command is `npm run <name>`, `config` is its cdk8s.yaml; each is empty where there is none. `nothing_installed` says
+    why `install` is empty.
     """
 
     name: str
@@ -201,6 +206,7 @@ class App(NamedTuple):
     install: tuple[Step, ...] = ()
     pins: tuple[Pin, ...] = ()
     script: str = ""
+    nothing_installed: str = ""
     config: Mapping[str, Any] = MappingProxyType({})
 
     @property
@@ -314,7 +320,7 @@ def _app(  # noqa: PLR0913 - the inputs that say how an app is run
     command = command or _text(config, "app")
     if not command:
         raise InputError(
-            f"Nothing says how the app in {directory or 'the root of the checkout'} is run.",
+            f"Nothing says how the app in {directory or _ROOT} is run.",
             evidence=_candidates(workspace),
             hint="Set the input `app` to the command that renders the manifests, for example `python main.py`, or add "
             "it to cdk8s.yaml as `app: python main.py`. If the app is in another folder, set `working-directory`.",
@@ -329,6 +335,7 @@ def _app(  # noqa: PLR0913 - the inputs that say how an app is run
         path=target_path(path, directory, workspace.name),
         output=output or _text(config, "output") or None,
         install=installation.steps,
+        nothing_installed=installation.nothing_installed,
         pins=_pins(workspace, directory, installation.ecosystem),
         script=_script(folder, command),
         config=config,
@@ -368,23 +375,35 @@ def _candidates(workspace: Path) -> str:
 
 
 def _install(workspace: Path, directory: str, language: str, command: str, install: str) -> _Installation:
-    """Return the ecosystem, and the steps that install the app's dependencies and compile it where that is needed."""
+    """Return the ecosystem, and the steps that install the app's dependencies and compile it where that is needed.
+
+    Without steps there is a reason for that.
+    """
     found = next(_managers(workspace, directory, _ecosystems(language, command)), None)
     ecosystem = found[0] if found else _ECOSYSTEM.get(language, "")
     if install != "auto":
-        given = () if install == "none" else (Step(install, directory, "the input `install`"),)
-        return _Installation(ecosystem, given)
+        if install == "none":
+            return _Installation(ecosystem, (), "the input `install` is `none`")
+        return _Installation(ecosystem, (Step(install, directory, "the input `install`"),))
     steps: list[Step] = []
     if found and found[1].command:
         _, manager, where = found
-        reason = f"{manager.name}, because there is {manager.signs} in {where or 'the root of the checkout'}"
+        reason = f"{manager.name}, because there is {manager.signs} in {where or _ROOT}"
         steps.append(
             Step(manager.command, where, reason, manager.replaces, _lock_warning(workspace, workspace / where, manager))
         )
     if ecosystem == "node":
         program = steps[0].command.partition(" ")[0] if steps else "npm"
         steps += _compile(workspace / directory, directory, command, program)
-    return _Installation(ecosystem, tuple(steps))
+    return _Installation(ecosystem, tuple(steps), "" if steps else _nothing_installed(directory, found))
+
+
+def _nothing_installed(directory: str, found: tuple[str, Manager, str] | None) -> str:
+    if not found:
+        folder = f"{directory} or above it" if directory else _ROOT
+        return f"no file of a package manager was found in {folder}"
+    _, manager, where = found
+    return f"{manager.name} fetches what the app command needs (there is {manager.signs} in {where or _ROOT})"
 
 
 def _ecosystems(language: str, command: str) -> tuple[str, ...]:

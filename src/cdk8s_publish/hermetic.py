@@ -142,7 +142,8 @@ def _is_below(name: str, folders: Sequence[str]) -> bool:
 
 def _reason_against(app: App, unknown: Sequence[str]) -> str:
     if not app.install:
-        return "nothing that this run installs says which versions of its dependencies it uses"
+        what = "nothing that this run installs says which versions of its dependencies it uses"
+        return f"{what}: {app.nothing_installed}"
     if unknown:
         return f"{unknown[0]} is a link to a folder outside the checkout"
     return next((step.warning for step in app.install if step.warning), "")

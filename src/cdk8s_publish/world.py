@@ -58,7 +58,9 @@ def find_apps(inputs: Inputs, root: Path, folders: tuple[str, ...]) -> tuple[app
         before=inputs.before_synth,
     )
     for app in found:
-        _log.info("%s: %s app in %s", app.name, app.language or "cdk8s", app.directory or "the root of the checkout")
+        where = app.directory or "the root of the checkout"
+        nothing = f"; nothing to install: {app.nothing_installed}" if app.nothing_installed else ""
+        _log.info("%s: %s app in %s%s", app.name, app.language or "cdk8s", where, nothing)
     return found
 
 

@@ -242,6 +242,18 @@ def test_hermetic__shows_an_app_nothing_else(shop: Shop) -> None:
     assert "not a git repository" in text
 
 
+def test_hermetic__renders_an_app_every_time_that_fetches_by_itself(shop: Shop) -> None:
+    shop.checkout.write("pom.xml", b"<project/>")
+    done = shop.run("--install", "auto")
+    why = "Maven fetches what the app command needs (there is pom.xml in the root of the checkout)"
+    assert f"one: java app in apps/one; nothing to install: {why}\n" in done.stdout
+    reason = f"nothing that this run installs says which versions of its dependencies it uses: {why}"
+    assert f"hermetic: two is rendered every time, because {reason}" in done.text
+    shop.rendered()
+    shop.run("--install", "auto")
+    assert shop.rendered() == ["one", "two"]
+
+
 def test_hermetic__misses_when_a_manifest_differs_that_the_same_lock_file_covers(shop: Shop) -> None:
     root, seen = shop.checkout.path, shop.folder / "seen"
     (shop.programs / "npm").write_text("#!/bin/sh\n")

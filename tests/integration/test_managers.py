@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,7 +20,6 @@ from support.snapshots import Untouched
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from support.runner import Result
 
@@ -85,7 +86,7 @@ url = "{os.environ.get("PIP_INDEX_URL") or PyPI.simple_url}/"
 priority = "primary"
 """
 PIPFILE = '[packages]\ncdk8s = "==2.70.115"\nconstructs = "==10.8.1"\n'
-IGNORED = ".venv/\nnode_modules/\n.pnp.*\n.yarn/install-state.gz\n"
+IGNORED = ".gradle/\n.venv/\nnode_modules/\n.pnp.*\n.yarn/install-state.gz\n"
 
 
 def greeter(package_manager: str = "", node: str = "", **more: str) -> dict[str, str]:
@@ -463,18 +464,38 @@ def test_pip__refuses_a_package_with_another_hash(cli: Cli, tmp_path: Path) -> N
     assert "THESE PACKAGES DO NOT MATCH THE HASHES" in publish(cli, checkout).exits(3).text
 
 
+GRADLE = {"build.gradle": BUILD_GRADLE, "src/main/java/Main.java": MAIN_JAVA}
+GRADLE_FOUND = (
+    "java app in the root of the checkout; nothing to install: "
+    "Gradle fetches what the app command needs (there is build.gradle in the root of the checkout)\n"
+)
+# Gradle 4 on a Java that is newer than it; its own start script in Debian says the same.
+GRADLE_OPTS = " ".join(f"--add-opens=java.base/java.{name}=ALL-UNNAMED" for name in ("lang", "lang.invoke", "util"))
+
+
 @pytest.mark.slow
 @pytest.mark.synth
 def test_gradle__is_left_to_the_app_command(cli: Cli, tmp_path: Path) -> None:
     require_toolchain("gradle", "javac")
-    files = {
-        "cdk8s.yaml": "language: java\napp: gradle --quiet render\n",
-        "build.gradle": BUILD_GRADLE,
-        "src/main/java/Main.java": MAIN_JAVA,
-    }
+    files = {"cdk8s.yaml": "language: java\napp: gradle --quiet render\n", **GRADLE}
     checkout = commit(Project("gradle", files, ""), tmp_path)
     done = publish(cli, checkout).ok()
-    assert "java app in the root of the checkout" in done.stdout
+    assert GRADLE_FOUND in done.stdout
+    assert published(checkout) == SHOP_MANIFESTS
+
+
+@pytest.mark.slow
+@pytest.mark.synth
+def test_gradlew__fetches_its_gradle_into_the_cache(cli: Cli, tmp_path: Path) -> None:
+    require_toolchain("gradle", "javac")
+    home = Path(program("gradle")).resolve().parent.parent
+    distribution = shutil.make_archive(str(tmp_path / "gradle-bin"), "zip", home.parent, home.name)
+    wrapper = f"gradle wrapper --quiet --gradle-distribution-url file://{distribution}"
+    files = {"cdk8s.yaml": "language: java\napp: ./gradlew render\n", **GRADLE}
+    checkout = commit(Project("gradle", files, "", wrapper), tmp_path)
+    done = publish(cli, checkout, GRADLE_OPTS=GRADLE_OPTS).ok()
+    assert GRADLE_FOUND in done.stdout
+    assert f"file:{distribution}" in done.stdout
     assert published(checkout) == SHOP_MANIFESTS
 
 

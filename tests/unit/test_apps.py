@@ -118,10 +118,32 @@ def test_install__downloads_nothing_that_is_vendored(tmp_path: Path) -> None:
     assert step.command == "go list -mod=vendor -m"
 
 
-@pytest.mark.parametrize("files", [["go.mod"], ["pom.xml"], ["build.gradle.kts"], []])
-def test_install__leaves_it_to_the_app_command(tmp_path: Path, files: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("files", "install", "reason"),
+    [
+        (
+            ["pom.xml"],
+            "auto",
+            "Maven fetches what the app command needs (there is pom.xml in the root of the checkout)",
+        ),
+        (["settings.gradle.kts"], "auto", "Gradle fetches what the app command needs (there is settings.gradle.kts in"),
+        (["go.mod"], "auto", "no file of a package manager was found in apps/web or above it"),
+        (["package.json"], "none", "the input `install` is `none`"),
+    ],
+)
+def test_install__says_why_nothing_is_installed(tmp_path: Path, files: list[str], install: str, reason: str) -> None:
     write(tmp_path, *files)
-    assert find(tmp_path, command="true").install == ()
+    write(tmp_path / "apps" / "web")
+    app = find(tmp_path, "apps/web", command="true", install=install)
+    assert app.install == ()
+    assert app.nothing_installed.startswith(reason)
+
+
+def test_install__of_an_app_beside_a_java_project_is_its_own(tmp_path: Path) -> None:
+    write(tmp_path, "pom.xml")
+    write(tmp_path / "deploy", "package.json")
+    (step,) = find(tmp_path, "deploy", command="node main.js").install
+    assert (step.command.split()[0], step.directory) == ("npm", "deploy")
 
 
 def test_install__is_what_the_user_says(tmp_path: Path) -> None:
