@@ -317,7 +317,7 @@ def _app(  # noqa: PLR0913 - the inputs that say how an app is run
             hint="Set the input `working-directory` to the folder that holds the app's cdk8s.yaml.",
         )
     config = _config(workspace, directory)
-    command = command or _text(config, "app")
+    command = command or _text(config, "app").strip()
     if not command:
         raise InputError(
             f"Nothing says how the app in {directory or _ROOT} is run.",

@@ -114,7 +114,11 @@ class _Run:
         self._screen.line(f"cdk8s-publish {__version__}")
         catch_signals()
         base = temporary_folder(self._environ)
-        with logging_to(self._screen, is_verbose=self._is_verbose), private_folder(base) as private:
+        with (
+            logging_to(self._screen, is_verbose=self._is_verbose),
+            self._timed(),
+            private_folder(base) as private,
+        ):
             if self._inputs.diff_file and Path(self._inputs.diff_file).is_dir():
                 raise InputError(f"diff-file: {self._inputs.diff_file!r} is a folder", hint="Name a file in it.")
             from cdk8s_publish.world import World  # noqa: PLC0415  # YAML and the rest: after the first line
@@ -132,6 +136,17 @@ class _Run:
                 private.release()
                 self._finish(result)
         return 0
+
+    @contextlib.contextmanager
+    def _timed(self) -> Iterator[None]:
+        """Say at the end what took the time, also of a run that failed."""
+        try:
+            yield
+        finally:
+            if self._screen.stages:
+                self._screen.line("Time:")
+                for stage in self._screen.times():
+                    self._screen.line(f"{stage.seconds:8.1f} s  {stage.title}")
 
     def _run(self, world: World) -> Result:
         from cdk8s_publish import pipeline  # noqa: PLC0415
@@ -154,12 +169,10 @@ class _Run:
             if finding.level is Level.WARNING:
                 self._screen.annotate(finding.level, str(finding))
         self._screen.line(report.text(result.publication, result.context))
-        stages, url = self._screen.stages, result.target_url
-        times = " · ".join(f"{stage.title} {stage.seconds:.1f} s" for stage in stages)
-        self._screen.line(f"Time: {sum(stage.seconds for stage in stages):.1f} s ({times})")
         if self._inputs.diff_file:
             write_file(Path(self._inputs.diff_file).absolute(), diff.patch(changes))
-        summary = report.summary(result.publication, result.context, result.findings, stages, target_url=url)
+        times, url = self._screen.times(), result.target_url
+        summary = report.summary(result.publication, result.context, result.findings, times, target_url=url)
         self._product.write_summary(self._screen.redact(summary))
         self._product.write_outputs(report.outputs(result.publication, result.context, self._inputs.diff_file))
 
@@ -238,7 +251,7 @@ def _told(product: Product, screen: Console) -> Iterator[None]:
 
         failure = _known(error)
         findings = failure.findings if isinstance(failure, CheckError) else ()
-        product.write_summary(screen.redact(report.failure(failure, findings)))
+        product.write_summary(screen.redact(report.failure(failure, findings, screen.times() if screen.stages else ())))
         product.write_outputs({"outcome": "failed"})
         raise failure from error
 

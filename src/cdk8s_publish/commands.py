@@ -126,7 +126,7 @@ def run(command: Command, *, on_line: Callable[[str], None]) -> Completed:
     behind can't be ended.
     """
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
-    excerpt = _Excerpt()
+    excerpt = Excerpt()
 
     def relay(line: bytes) -> None:
         text = printable(line.decode("utf-8", "replace"))
@@ -345,22 +345,25 @@ class _Lines:
             self._relay(self._rest)
 
 
-class _Excerpt:
+class Excerpt:
     """The first and the last lines of many."""
 
-    def __init__(self) -> None:
-        self._head: list[str] = []
-        self._tail: deque[str] = deque(maxlen=TAIL_LINES)
+    def __init__(self, head: int = HEAD_LINES, tail: int = TAIL_LINES) -> None:
+        """Keep that many of each."""
+        self._limit, self._head = head, list[str]()
+        self._tail: deque[str] = deque(maxlen=tail)
         self._count = 0
 
     def add(self, line: str) -> None:
+        """Take the next line."""
         self._count += 1
-        if len(self._head) < HEAD_LINES:
+        if len(self._head) < self._limit:
             self._head.append(line)
         else:
             self._tail.append(line)
 
     def lines(self) -> tuple[str, ...]:
+        """Return what was kept, with a line that counts the others."""
         left_out = self._count - len(self._head) - len(self._tail)
         return (*self._head, *([f"… {left_out} lines …"] if left_out else []), *self._tail)
 

@@ -504,6 +504,8 @@ def _folder(text: str) -> str:
     parts = [part for part in text.split("/") if part not in {"", "."}]
     if any(part == ".." for part in parts) or re.search(r"[\x00-\x1f\x7f\\]", text):
         raise ValueError("is not a folder on the branch, for example `dist` or `clusters/production`")
+    if set(re.sub(r"\{(app|directory)\}", "", text)) & set("{}"):
+        raise ValueError("contains braces; the placeholders are `{app}` and `{directory}`")
     if any(map(is_git_name, parts)):
         raise ValueError("contains a name that git keeps for itself")
     if any(len(part.encode(errors="surrogateescape")) > NAME_MAX_BYTES for part in parts):

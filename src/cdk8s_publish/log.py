@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import threading
 import time
 from base64 import b64encode
@@ -12,11 +13,14 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, TextIO
 from cdk8s_publish.model import Level
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from cdk8s_publish.model import Secret
 
 _SPINNER_INTERVAL_S = 0.1
+HEARTBEAT_S = 30.0
+"""How long a log may say nothing before it says what is still running."""
+_LISTED_STAGES = 15
 _FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _CLEAR_LINE = "\r\x1b[2K"
 _SHORTEST_SECRET = 4
@@ -60,6 +64,7 @@ class Console:
         self._lock = threading.RLock()
         self._is_terminal = stream.isatty()
         self._spinner = ""
+        self._start = time.monotonic()
         self.stages: list[Stage] = []
         for secret in secrets:
             self.hide(secret)
@@ -101,7 +106,7 @@ class Console:
         """Group what is printed inside, show that it goes on, and remember how long it took."""
         start = time.monotonic()
         try:
-            with self.group(title), self._spinning(title):
+            with self.group(title), self.waiting(lambda: title):
                 yield
         finally:
             self.stages.append(Stage(title, time.monotonic() - start))
@@ -130,13 +135,20 @@ class Console:
             if end:
                 self.line(end)
 
+    def times(self) -> tuple[Stage, ...]:
+        """Return how long each stage took, of many the longest ones, and last how long everything took together."""
+        longest = sorted(self.stages, key=lambda stage: -stage.seconds)[:_LISTED_STAGES]
+        rest = [stage for stage in self.stages if stage not in longest]
+        more = [Stage(f"{len(rest)} more", sum(stage.seconds for stage in rest))] if rest else []
+        listed = [stage for stage in self.stages if stage in longest]
+        return (*listed, *more, Stage("Together", time.monotonic() - self._start))
+
     @contextmanager
-    def _spinning(self, title: str) -> Iterator[None]:
-        if not self._is_terminal:
-            yield
-            return
+    def waiting(self, title: Callable[[], str]) -> Iterator[None]:
+        """Show what goes on, and for how long: on a terminal all the time, in a log now and then."""
         done = threading.Event()
-        thread = threading.Thread(target=self._spin, args=(title, done), daemon=True)
+        show = self._spin if self._is_terminal else self._beat
+        thread = threading.Thread(target=show, args=(title, done), daemon=True)
         thread.start()
         try:
             yield
@@ -144,12 +156,18 @@ class Console:
             done.set()
             thread.join()
 
-    def _spin(self, title: str, done: threading.Event) -> None:
+    def _beat(self, title: Callable[[], str], done: threading.Event) -> None:
+        start = time.monotonic()
+        while not done.wait(HEARTBEAT_S):
+            self.line(f"… {title()}: {time.monotonic() - start:.0f} s until now")
+
+    def _spin(self, title: Callable[[], str], done: threading.Event) -> None:
         start, frame = time.monotonic(), 0
         while not done.wait(_SPINNER_INTERVAL_S):
             with self._lock:
                 frame += 1
-                self._spinner = f"{_FRAMES[frame % len(_FRAMES)]} {title} {time.monotonic() - start:.0f} s"
+                spinner = f"{_FRAMES[frame % len(_FRAMES)]} {title()} {time.monotonic() - start:.0f} s"
+                self._spinner = spinner[: shutil.get_terminal_size().columns - 1]  # a longer one can't be drawn over
                 self._stream.write(_CLEAR_LINE + self._spinner)
                 self._stream.flush()
         with self._lock:

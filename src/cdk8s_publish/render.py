@@ -30,6 +30,10 @@ MEMORY_PER_APP_BYTES = 512 << 20
 """What an app needs with the cdk8s CLI and ts-node (353 MB were seen), and room for its installer."""
 
 PROBE_TIMEOUT_S = 10
+CGROUP = Path("/sys/fs/cgroup")
+"""Where a container sees its own limits (kernel.org, "Control Group v2")."""
+BUFFERED_LINES = 2_000
+"""Of what an app prints while others run, that many of the first and of the last lines are kept to be shown."""
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -180,8 +184,13 @@ def _run_all(tasks: Sequence[_Task[T]], console: Console) -> list[T | PublishErr
     if len(tasks) == 1:
         with console.stage(tasks[0].title), console.foreign():
             return [_outcome(tasks[0], console.line)]
-    with ThreadPoolExecutor(_workers(len(tasks)), thread_name_prefix="app") as pool:
-        running = [pool.submit(_buffered, task, console) for task in tasks]
+    workers, under_way = _workers(len(tasks)), list[str]()
+    _log.info("%s and %d more, %d at a time", tasks[0].title, len(tasks) - 1, workers)
+    with (
+        console.waiting(lambda: ", ".join(under_way)),
+        ThreadPoolExecutor(workers, thread_name_prefix="app") as pool,
+    ):
+        running = [pool.submit(_buffered, task, console, under_way) for task in tasks]
         try:
             return [future.result() for future in running]
         except BaseException:
@@ -197,12 +206,14 @@ def _end(running: Sequence[Future[Any]]) -> None:
         commands.end_all()
 
 
-def _buffered(task: _Task[T], console: Console) -> T | PublishError:
+def _buffered(task: _Task[T], console: Console, under_way: list[str]) -> T | PublishError:
     """Run a task and print its lines together when it has ended."""
-    lines: list[str] = []
+    lines = commands.Excerpt(BUFFERED_LINES, BUFFERED_LINES)
     start = time.monotonic()
-    outcome = _outcome(task, lines.append)
-    console.replay(task.title, time.monotonic() - start, lines)
+    under_way.append(task.title)
+    outcome = _outcome(task, lines.add)
+    under_way.remove(task.title)
+    console.replay(task.title, time.monotonic() - start, lines.lines())
     return outcome
 
 
@@ -215,8 +226,16 @@ def _outcome(task: _Task[T], on_line: Callable[[str], None]) -> T | PublishError
 
 def _workers(tasks: int) -> int:
     """Return how many apps run side by side: one for each core, as long as there is memory for them."""
+    return max(1, min(tasks, _cores(), _available_bytes() // MEMORY_PER_APP_BYTES))
+
+
+def _cores() -> int:
+    """Return how many cores can be had: the machine's, or those that the container (cgroup v2) has the time of."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(tasks, cores, _available_bytes() // MEMORY_PER_APP_BYTES))
+    with contextlib.suppress(OSError, ValueError):  # `max` where there is no limit
+        quota, period = map(int, (CGROUP / "cpu.max").read_text().split())
+        cores = min(cores, -(-quota // period))
+    return cores
 
 
 def _available_bytes() -> int:
@@ -225,7 +244,9 @@ def _available_bytes() -> int:
     with contextlib.suppress(OSError, ValueError):
         lines = Path("/proc/meminfo").read_text().splitlines()
         found.append(next(int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable:")))
-    with contextlib.suppress(OSError, ValueError):  # `max` where there is no limit
-        group = Path("/sys/fs/cgroup")
-        found.append(int((group / "memory.max").read_text()) - int((group / "memory.current").read_text()))
+    with contextlib.suppress(OSError, ValueError, KeyError):  # `max` where there is no limit
+        limit, used = (int((CGROUP / name).read_text()) for name in ("memory.max", "memory.current"))
+        statistics = dict(line.split() for line in (CGROUP / "memory.stat").read_text().splitlines())
+        # What was read from files counts as used until somebody needs the room.
+        found.append(limit - used + int(statistics["inactive_file"]) + int(statistics["active_file"]))
     return min(found)

@@ -66,14 +66,17 @@ def summary(  # noqa: PLR0913  # each is a value of its own; a bundle would be u
     return "\n\n".join(part for part in (*head, listed, table, diffs, *tail) if part) + "\n"
 
 
-def failure(error: PublishError, findings: Sequence[Finding], limit: int = SUMMARY_LIMIT) -> str:
+def failure(
+    error: PublishError, findings: Sequence[Finding], stages: Sequence[Timed] = (), limit: int = SUMMARY_LIMIT
+) -> str:
     """Return the job summary of a run that failed, at most `limit` bytes: what, why, and what to do."""
     head = f"## Not published: {_words(_shortened(str(error), 500))}"
     listed = _findings(findings, limit // 2)
     lines = map(_printable, error.evidence[-limit // 16 :].expandtabs().splitlines())
     evidence = _fenced("\n".join(lines)) if error.evidence and not findings else ""
     hint = "" if findings else _words(_shortened(error.hint, limit // 16))
-    return "\n\n".join(part for part in (head, listed, evidence, hint) if part) + "\n"
+    times = _stage_table(stages) if stages else ""
+    return "\n\n".join(part for part in (head, listed, evidence, hint, times) if part) + "\n"
 
 
 def headline(publication: Publication) -> str:
@@ -231,8 +234,7 @@ def _finding(finding: Finding) -> str:
 
 
 def _stage_table(stages: Sequence[Timed]) -> str:
-    rows = [f"| {_words(stage.title)} | {stage.seconds:.1f} s |" for stage in stages]
-    rows.append(f"| Together | {sum(stage.seconds for stage in stages):.1f} s |")
+    rows = (f"| {_words(stage.title)} | {stage.seconds:.1f} s |" for stage in stages)
     return "| Stage | Time |\n|---|---:|\n" + "\n".join(rows)
 
 

@@ -40,6 +40,12 @@ VALIDATION_FAILED = 2
 """Exit code of `cdk8s synth` when a validation plugin's report says failure (cdk8s-cli, lib/util.js)."""
 COMMAND_NOT_FOUND = 127
 COMMAND_NOT_EXECUTABLE = 126
+KILLED = (-9, 137)
+"""SIGKILL, of the shell itself and as it reports that of a program that it started."""
+OUT_OF_MEMORY = (
+    "Nobody but the system sends that signal: most likely the memory of the machine or container was used up. Give it "
+    "more, or let fewer apps run side by side."
+)
 
 
 class SynthOptions(NamedTuple):
@@ -280,6 +286,11 @@ class _Synth:
 
     def _output(self, before: int) -> Path:
         """Return the folder that the app wrote to: the one we gave it, or the one it insists on."""
+        if not self.out.is_dir():
+            raise SynthError(
+                f"The app {self.app.name} removed the folder in CDK8S_OUTDIR, or made a file of it.",
+                hint="Let it write into the folder that it finds, or make the folder again after removing it.",
+            )
         for folder in (self.out, *([self.own_output] if self.own_output else [])):
             if not _is_real(folder):
                 raise SynthError(
@@ -326,12 +337,14 @@ class _Synth:
                 "exponential time. Depend on one object per chart, or fewer. Else raise the input `timeout`.",
             )
         return SynthError(
-            f"The app {name} failed with exit code {done.returncode}: {self.app.command}",
+            f"The app {name} {_ending(done.returncode)}: {self.app.command}",
             evidence=evidence,
             hint=self._hint(done, evidence),
         )
 
     def _hint(self, done: Completed, evidence: str) -> str:
+        if done.returncode in KILLED:
+            return OUT_OF_MEMORY
         if done.returncode == COMMAND_NOT_FOUND and self.app.needs_cli:
             return (
                 "Validations and the Helm format of cdk8s.yaml are the cdk8s CLI's work: add `cdk8s-cli` to the app's "
@@ -353,13 +366,17 @@ class _Synth:
         return "The lines above are the last ones that the app printed; run the same command in the app's folder."
 
 
+def _ending(returncode: int) -> str:
+    return f"was ended by signal {-returncode}" if returncode < 0 else f"failed with exit code {returncode}"
+
+
 def _step_failure(what: str, command: str, done: Completed, timeout_s: float) -> SynthError:
-    how = (
-        f"did not finish within {timeout_s:g} seconds" if done.timed_out else f"failed with exit code {done.returncode}"
-    )
+    how = f"did not finish within {timeout_s:g} seconds" if done.timed_out else _ending(done.returncode)
     hint, program = "The lines above are the program's own words.", command.split(maxsplit=1)[0]
     if done.timed_out:
         hint = "Raise the input `timeout`, or keep what is downloaded from run to run with `cache-dir`."
+    elif done.returncode in KILLED:
+        hint = OUT_OF_MEMORY
     elif done.returncode == COMMAND_NOT_FOUND and any(_says_missing(program, line) for line in done.excerpt):
         hint = (
             f"{program} is not installed here. The variant `-languages` of our image has Go, Maven, uv, poetry and "

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cdk8s_publish import apps, commands, render
+from cdk8s_publish import apps, commands, log, render
 from cdk8s_publish.apps import Manager, find_apps
 from cdk8s_publish.ci.shell import Shell
 from cdk8s_publish.errors import InputError, SynthError
@@ -30,7 +30,7 @@ class Monorepo:
         self.private = folder / "private"
         self.workspace.mkdir()
         self.private.mkdir(mode=0o700)
-        self.screen = io.StringIO()
+        self.screen: io.StringIO = io.StringIO()
 
     def add(self, directory: str, command: str) -> None:
         folder = self.workspace / directory
@@ -176,6 +176,59 @@ def test_find_apps__refuses(monorepo: Monorepo, directories: tuple[str, ...], pa
         monorepo.add(directory, "true")
     with pytest.raises(InputError, match=message):
         monorepo.render(*directories, path=path)
+
+
+class Screen(io.StringIO):
+    """Makes a file when it has seen a text."""
+
+    def __init__(self, text: str, file: Path) -> None:
+        super().__init__()
+        self._text, self._file = text, file
+
+    def write(self, text: str) -> int:
+        if self._text in text:
+            self._file.touch()
+        return super().write(text)
+
+
+@pytest.mark.parametrize("names", ["a", "ab"])
+def test_render__says_now_and_then_what_is_still_running(
+    monorepo: Monorepo, monkeypatch: pytest.MonkeyPatch, names: str
+) -> None:
+    monkeypatch.setattr(render, "_workers", lambda tasks: tasks)
+    monkeypatch.setattr(log, "HEARTBEAT_S", 0.05)
+    seen = monorepo.private.parent / "seen"
+    monorepo.screen = Screen("until now", seen)
+    for name in names:
+        monorepo.add(name, f"until [ -e {seen} ]; do sleep 0.01; done")
+    monorepo.render(*names)
+    said = next(line for line in monorepo.printed if "until now" in line)
+    assert said.endswith(": 0 s until now")
+    assert all(f"Synth {name}" in said for name in names)
+    assert ("Synth a and 1 more, 2 at a time" in monorepo.printed) == (len(names) > 1)
+
+
+def test_render__keeps_the_first_and_the_last_lines_of_apps_that_run_side_by_side(monorepo: Monorepo) -> None:
+    monorepo.add("a", "seq 100000")
+    monorepo.add("b", "true")
+    monorepo.render("a", "b")
+    numbers = [line for line in monorepo.printed if line.isdecimal()]
+    assert numbers[:: render.BUFFERED_LINES] == ["1", "98001"]
+    assert f"… {100_000 - 2 * render.BUFFERED_LINES} lines …" in monorepo.printed
+
+
+def test_workers__are_bounded_by_what_a_container_may_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(render, "CGROUP", tmp_path)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
+    assert render._cores() == 8  # noqa: SLF001
+    (tmp_path / "cpu.max").write_text("max 100000\n")
+    assert render._cores() == 8  # noqa: SLF001
+    (tmp_path / "cpu.max").write_text("150000 100000\n")
+    assert render._cores() == 2  # noqa: SLF001
+    (tmp_path / "memory.max").write_text("1000\n")
+    (tmp_path / "memory.current").write_text("900\n")
+    (tmp_path / "memory.stat").write_text("anon 200\nactive_file 300\ninactive_file 400\n")
+    assert render._available_bytes() == 800  # noqa: SLF001
 
 
 def test_workers__are_bounded_by_memory(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -201,6 +201,22 @@ def test_synth__an_app_that_writes_nothing_renders_no_files(workspace: Path) -> 
     assert rendered.files == ()
 
 
+@pytest.mark.parametrize("ending", ["true", "touch $CDK8S_OUTDIR"])
+def test_synth__names_an_app_that_removes_its_output_folder(workspace: Path, ending: str) -> None:
+    with pytest.raises(SynthError, match="The app workspace removed the folder in CDK8S_OUTDIR"):
+        render(workspace, f"rm -r $CDK8S_OUTDIR; {ending}")
+
+
+@pytest.mark.parametrize("command", ["kill -9 $$", "sh -c 'kill -9 $$'; exit $?"])
+def test_synth__says_what_it_means_to_be_killed(workspace: Path, command: str) -> None:
+    with pytest.raises(SynthError, match=r"was ended by signal 9|failed with exit code 137") as error:
+        render(workspace, command)
+    assert "memory" in error.value.hint
+    with pytest.raises(SynthError, match=r"was ended by signal 9|failed with exit code 137") as error:
+        render(workspace, "true", installs=command)
+    assert "memory" in error.value.hint
+
+
 def test_synth__shows_the_last_words_of_an_app_that_fails(workspace: Path) -> None:
     with pytest.raises(
         SynthError, match="The app workspace failed with exit code 3: echo no good >&2; exit 3"

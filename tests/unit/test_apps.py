@@ -230,6 +230,7 @@ def test_find_apps__teaches_when_nothing_says_how_the_app_is_run(tmp_path: Path)
     [
         ("app: [", "apps/a/cdk8s.yaml is not valid YAML"),
         ("- app", "apps/a/cdk8s.yaml must hold keys and values"),
+        ("app: '  '", "Nothing says how the app in apps/a is run"),
         ("app: [node, main.js]", "`app` in apps/a/cdk8s.yaml must be a text, not list"),
     ],
 )

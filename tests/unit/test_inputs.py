@@ -99,6 +99,12 @@ def test_path__tricks_are_refused(text: str) -> None:
     assert "path" in problems(path=text)
 
 
+@pytest.mark.parametrize("text", ["{name}", "clusters/{App}", "{ app }", "{app", "app}", "{{app}}"])
+def test_path__knows_no_other_placeholders(text: str) -> None:
+    assert "the placeholders are `{app}` and `{directory}`" in problems(path=text)
+    assert parse({"path": "clusters/{app}/{directory}"}).path == "clusters/{app}/{directory}"
+
+
 @given(st.text(alphabet=st.sampled_from("ab/.-@{~^:?*[\\ \x01\x7fé") | st.characters(codec="utf-8"), max_size=12))
 def test_branch__agrees_with_git(name: str) -> None:
     if "\0" in name or not name.strip():

@@ -60,7 +60,7 @@ PUBLICATION = Publication(Outcome.PUBLISHED, "manifests", ("dist",), Sha("f" * 4
 FINDING = Finding(
     Level.WARNING, "empty-file", "b.yaml is empty: its chart rendered nothing.", "b.yaml", hint="Set `x`."
 )
-STAGES = (Stage("Install with `npm ci`", 2.31), Stage("Publish to `manifests`", 0.42))
+STAGES = (Stage("Install with `npm ci`", 2.31), Stage("Publish to `manifests`", 0.42), Stage("Together", 2.73))
 NASTY = (
     "a|b", "`code`", "``", "**bold**", "_it_", "<b>", "</code></details><script>alert(1)</script>", "&lt;", "@octocat",
     "[x](https://evil.example)", "https://evil.example", "www.evil.example", "#1", ":tada:", "~~x~~", "$x$", "\\|",
@@ -349,6 +349,6 @@ def test_failure__stays_within_the_limit(limit: int) -> None:
     error = CheckError("é" * 90_000, evidence="é\x00\n" * 90_000, hint="<é>" * 90_000)
     many = [FINDING._replace(message="<é>" * 9_000, hint=f"{n}" * 900) for n in range(900)]
     for findings in ([], [FINDING], many):
-        text = report.failure(error, findings, limit)
+        text = report.failure(error, findings, limit=limit)
         assert len(text.encode()) <= limit
         check_page(text)
