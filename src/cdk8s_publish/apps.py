@@ -11,6 +11,7 @@ import os
 import posixpath
 import re
 from itertools import pairwise
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,7 +21,6 @@ from cdk8s_publish.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
 CONFIG_FILE = "cdk8s.yaml"
 _ROOT = "the root of the checkout"
@@ -42,11 +42,11 @@ class Manager(NamedTuple):
     is_locked: bool = True
     contains: str = ""
 
-    def is_found_in(self, folder: Path) -> bool:
-        """Whether the folder holds its files."""
-        if not all(os.path.isfile(f"{folder}/{file}") for file in self.files):  # noqa: PTH113 - asked thousands of times in a monorepo
+    def is_found_in(self, folder: str) -> bool:
+        """Whether the folder holds its files; asked thousands of times in a monorepo, hence without a path object."""
+        if not all(os.path.isfile(f"{folder}/{file}") for file in self.files):  # noqa: PTH113
             return False
-        return not self.contains or self.contains in (folder / self.files[-1]).read_text(errors="replace")
+        return not self.contains or self.contains in Path(folder, self.files[-1]).read_text(errors="replace")
 
     @property
     def signs(self) -> str:
@@ -535,8 +535,9 @@ def _managers(workspace: Path, directory: str, ecosystems: tuple[str, ...]) -> I
     candidates = [
         (ecosystem, manager, folder)
         for folder in _upwards(directory)
+        for place in (os.fspath(workspace / folder),)
         for ecosystem in ecosystems
         for manager in MANAGERS[ecosystem]
-        if manager.is_found_in(workspace / folder)
+        if manager.is_found_in(place)
     ]
     yield from sorted(candidates, key=lambda candidate: not candidate[1].is_locked)

@@ -28,29 +28,27 @@ class Checkout:
         # No object is fetched on demand: without a credential that fails, and what is run for it stands in a
         # configuration that foreign code may have written.
         self._runner = GitRunner(folder, {**environ, "GIT_ALLOW_PROTOCOL": ""}, [("safe.directory", "*")])
-        code, out, err = self._runner.run("rev-parse", "--show-toplevel", "--is-shallow-repository", "HEAD")
+        questions = ("--show-toplevel", "--is-shallow-repository", "HEAD", "--symbolic-full-name", "HEAD")
+        code, out, err = self._runner.run("rev-parse", *questions)
         if code:
             raise InputError(
                 f"{folder} is not a git checkout with a commit to publish",
                 evidence=err,
                 hint="Check your repository out first: `actions/checkout` in a workflow, `git clone` on a laptop.",
             )
-        root, shallow, head = os.fsdecode(out).rstrip("\n").rsplit("\n", 2)
+        root, shallow, head, ref = os.fsdecode(out).rstrip("\n").rsplit("\n", 3)
         self.root = root
         self.head = Sha(head)
         self._is_shallow = shallow == "true"
+        # Empty on a detached HEAD, which git calls by its own name.
+        self._branch = ref.removeprefix("refs/heads/") if ref.startswith("refs/heads/") else ""
 
     def source(self, branch: str = "", url: str = "") -> SourceRevision:
         """Describe HEAD; `branch` and `url` are what only the CI product knows."""
         form = "%s%x00%b%x00%an <%ae>%x00%cI"
         out = self._runner.out("log", "-1", "--no-show-signature", f"--format={form}", self.head)
         subject, body, author, date = out.decode("utf-8", "replace").rstrip("\n").split("\0")
-        return SourceRevision(self.head, branch or self.branch(), subject, body, author, date, url)
-
-    def branch(self) -> str:
-        """Return the branch that is checked out; empty on a detached HEAD."""
-        code, out, _ = self._runner.run("symbolic-ref", "--quiet", "--short", "HEAD")
-        return "" if code else os.fsdecode(out).strip()
+        return SourceRevision(self.head, branch or self._branch, subject, body, author, date, url)
 
     def remote_url(self) -> str:
         """Return where `origin` pushes to, or an empty string; a path relative to the checkout is made absolute."""

@@ -26,7 +26,8 @@ from cdk8s_publish.commands import Command, run
 from cdk8s_publish.snapshot import digests, file_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from concurrent.futures import Executor, Future
 
     from cdk8s_publish.apps import App
     from cdk8s_publish.synth import SynthOptions
@@ -63,13 +64,12 @@ _NO_PROGRAM = re.compile(r"[\s;&|()<>{}$`\"'=]+")
 
 
 def fingerprints(
-    apps: Sequence[App], options: SynthOptions, home: Path, reason_against: Callable[[App], str] = lambda _: ""
+    apps: Sequence[App], options: SynthOptions, machine: Machine, reason_against: Callable[[App], str] = lambda _: ""
 ) -> dict[str, str]:
     """Return the fingerprint of each app by its path on the target branch.
 
     An app whose render is not determined by its files has none: by what is known here, or by what `reason_against`
-    says of it. Without `options.visible` no app has one. `home` is the home folder of the tools that are asked for
-    their versions: Go notes there that it was started.
+    says of it. Without `options.visible` no app has one.
     """
     if options.visible is None:
         return {}
@@ -78,13 +78,11 @@ def fingerprints(
     groups = _groups(files.items(), apps)
     variables = [(name, options.environ.get(name)) for name in sorted(options.visible)]
     shared = [FORMAT, __version__, os.uname().sysname, os.uname().machine, variables, options.has_type_check]
-    machine = _Machine(options, home)
     found = {}
     for app in apps:
-        others = left_out(app, apps)
-        if reason := _reason_against(app, [name for name in unknown if not _is_below(name, others)]) or reason_against(
-            app
-        ):
+        others = set(left_out(app, apps))
+        unclear = [name for name in unknown if not _is_below(name, others)]
+        if reason := _reason_against(app, unclear) or reason_against(app):
             _log.warning("hermetic: %s is rendered every time, because %s", app.name, reason)
             continue
         seen = [(folder, digest) for folder, digest in groups if not _is_below(folder, others)]
@@ -136,8 +134,13 @@ def _groups(files: Iterable[tuple[str, str]], apps: Sequence[App]) -> list[tuple
     ]
 
 
-def _is_below(name: str, folders: Sequence[str]) -> bool:
-    return any(not folder or name == folder or name.startswith(f"{folder}/") for folder in folders)
+def _is_below(name: str, folders: Collection[str]) -> bool:
+    """Whether a name is one of the folders, or is in one; everything is in the root, which is ''."""
+    while name:
+        if name in folders:
+            return True
+        name = name.rpartition("/")[0]
+    return "" in folders
 
 
 def _reason_against(app: App, unknown: Sequence[str]) -> str:
@@ -149,25 +152,28 @@ def _reason_against(app: App, unknown: Sequence[str]) -> str:
     return next((step.warning for step in app.install if step.warning), "")
 
 
-class _Machine:
-    """The tools of this machine; each is asked once, in each folder in which it may be another one."""
+class Machine:
+    """The tools of this machine; each is asked once, in each folder in which it may be another one.
 
-    def __init__(self, options: SynthOptions, home: Path) -> None:
+    They are asked in threads of `beside`, at once where nearly every checkout needs the answer: `node` takes as long
+    to say its version as fifty apps to be found. `home` is their home folder: Go notes there that it was started.
+    """
+
+    def __init__(self, options: SynthOptions, home: Path, beside: Executor) -> None:
         java = options.environ.get("JAVA_HOME")
-        self._options, self._environ = options, {**options.environ, "HOME": str(home)}
+        self._options, self._beside = options, beside
+        self._environ = {**options.environ, "HOME": str(home)}
         self._path = os.pathsep.join(filter(None, (f"{java}/bin" if java else "", options.environ.get("PATH"))))
-        self._versions: dict[tuple[str, bool], list[str]] = {}
+        self._versions: dict[tuple[str, bool], Future[list[str]]] = {}
         self._digests: dict[str, str] = {}
+        if options.visible is not None:
+            self._ask(".", is_java=False)
 
     def toolchain(self, app: App) -> list[str]:
         """Return the versions of an app's tools, asked where a version manager would look for a file of its own."""
         folders = (app.directory, *map(str, PurePosixPath(app.directory).parents))
         asked = next((folder for folder in folders if self._has_version_file(folder)), ".")
-        is_java = app.language == "java"
-        key = (asked, is_java)
-        if key not in self._versions:
-            self._versions[key] = self._ask(asked, {**TOOLS, **JAVA_TOOLS} if is_java else TOOLS)
-        return self._versions[key]
+        return self._ask(asked, is_java=app.language == "java").result()
 
     def programs(self, commands: Iterable[str]) -> list[str]:
         """Return digests of the programs that commands name, but for those whose version is asked."""
@@ -184,7 +190,14 @@ class _Machine:
                 self._digests[word] = f"{word} {file_digest(program)}" if program else ""
         return self._digests.get(word, "")
 
-    def _ask(self, folder: str, tools: Mapping[str, tuple[str, ...]]) -> list[str]:
+    def _ask(self, folder: str, *, is_java: bool) -> Future[list[str]]:
+        key = (folder, is_java)
+        if key not in self._versions:
+            tools = {**TOOLS, **JAVA_TOOLS} if is_java else TOOLS
+            self._versions[key] = self._beside.submit(self._answers, folder, tools)
+        return self._versions[key]
+
+    def _answers(self, folder: str, tools: Mapping[str, tuple[str, ...]]) -> list[str]:
         def version(name: str) -> str:
             program = shutil.which(name, path=self._path)
             if not program:

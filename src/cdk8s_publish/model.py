@@ -278,8 +278,8 @@ class Tip(NamedTuple):
     """What the remote holds right now, as far as it concerns the target branch.
 
     `sha` and `tree` are None while the branch does not exist, `notes` while no note was ever pushed.
-    `default_branch` is where the remote's HEAD points, empty where it says nothing. `has_files` is whether the
-    branch holds any file, `managed` are the folders on it that carry our mark.
+    `default_branch` is where the remote's HEAD points, empty where it says nothing. `entries` are the files of the
+    branch as `git ls-tree -r -z` lists them, `managed` the folders that carry our mark. `note` is the note on `sha`.
     """
 
     branch: str
@@ -287,8 +287,9 @@ class Tip(NamedTuple):
     tree: Sha | None = None
     notes: Sha | None = None
     default_branch: str = ""
-    has_files: bool = False
+    entries: tuple[bytes, ...] = ()
     managed: tuple[str, ...] = ()
+    note: bytes = b""
 
     @property
     def is_managed(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import takewhile
 from pathlib import Path
@@ -58,15 +59,16 @@ def run(inputs: Inputs, world: World) -> Result:
     """
     base = Path(world.product.facts().workspace or world.folder)
     place = _place(inputs, world, base)
-    _warn(place)
     root = place.context.workspace
-    folders = relative_folders(inputs, base, root)
-    found = find_apps(inputs, root, folders)
     world.console.hide(place.source.token)
     options = synth_options(inputs, world, root, (*inputs.secrets, place.source.token))
-    fingerprints = hermetic.fingerprints(
-        found, options, world.private / "tools", lambda app: imports.reason_against(app, root)
-    )
+    with ThreadPoolExecutor(thread_name_prefix="ask") as beside:
+        remark, machine = beside.submit(_remark, place), hermetic.Machine(options, world.private / "tools", beside)
+        folders = relative_folders(inputs, base, root)
+        found = find_apps(inputs, root, folders)
+        fingerprints = hermetic.fingerprints(found, options, machine, lambda app: imports.reason_against(app, root))
+    if remark.result():
+        _log.warning("%s", remark.result())
     target = _target(inputs, world, place, _Work(folders, found, fingerprints))
     with world.console.stage(f"Look at `{inputs.branch}`"):
         seen = publish.look(target)
@@ -165,16 +167,16 @@ def _context(checkout: Checkout, facts: Facts, product: str, remote_url: str) ->
     return context.with_source_url(context.commit_url(remote_url, checkout.head))
 
 
-def _warn(place: _Place) -> None:
+def _remark(place: _Place) -> str:
+    """Return what is to be said about the checkout, if anything."""
     if place.context.product == "shell":
-        if place.checkout.is_modified():
-            _log.warning("the checkout has changes that are not committed; they are rendered too")
-    elif place.checkout.carries_credential():
-        remedy = "; set `persist-credentials: false` on actions/checkout, it is not needed here"
-        _log.warning(
-            "the checkout's .git/config holds a credential that every step can read%s",
-            remedy if place.context.product == "github" else "",
-        )
+        is_modified = place.checkout.is_modified()
+        return "the checkout has changes that are not committed; they are rendered too" if is_modified else ""
+    if not place.checkout.carries_credential():
+        return ""
+    remedy = "; set `persist-credentials: false` on actions/checkout, it is not needed here"
+    found = "the checkout's .git/config holds a credential that every step can read"
+    return f"{found}{remedy}" if place.context.product == "github" else found
 
 
 def _target_url(inputs: Inputs, facts: Facts, source_url: str, base: Path) -> str:

@@ -51,7 +51,7 @@ def guard_folders(inputs: Inputs, tip: Tip, folders: Sequence[Folder]) -> None:
     if inputs.adopt_branch:
         return
     hint = "Choose another `branch` or `path`, or set `adopt-branch: true` once to take it over."
-    if tip.has_files and not tip.is_managed:
+    if tip.entries and not tip.is_managed:
         raise BranchError(
             f"the branch `{tip.branch}` has content that was not published by this tool",
             evidence=f"No folder of {tip.sha} holds a `hydrator.metadata` file.",

@@ -349,9 +349,8 @@ def _push(target: Target, moves: tuple[RefMove, ...]) -> None:
 
 def _annotate(target: Target, tip: Tip, sha: Sha, abandoned: Container[str] = ()) -> Sha:
     own = target.context.source.sha
-    note = target.repository.note(tip.sha) if tip.sha and tip.notes else b""
-    paths = {path: sha for path, sha in records.noted(note).items() if path not in abandoned}
-    others = {path: value for path, value in records.fingerprints(note).items() if path not in target.paths}
+    paths = {path: sha for path, sha in records.noted(tip.note).items() if path not in abandoned}
+    others = {path: value for path, value in records.fingerprints(tip.note).items() if path not in target.paths}
     fingerprints = {path: value for path, value in others.items() if path not in abandoned}
     text = records.note(
         target.context.source, {**paths, **dict.fromkeys(target.paths, own)}, {**fingerprints, **target.fingerprints}

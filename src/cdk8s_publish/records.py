@@ -10,10 +10,10 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from cdk8s_publish.model import Folder, Sha
+from cdk8s_publish.model import METADATA_FILE, Folder, Sha
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from cdk8s_publish.model import SourceRevision
 
@@ -58,6 +58,14 @@ def below(listing: Iterable[bytes], path: str) -> dict[str, Sha]:
             blob = sha if mode == _FILE_MODE else mode + b" " + sha
             files[os.fsdecode(name[len(prefix) :])] = Sha(blob.decode())
     return files
+
+
+def managed_paths(listing: Iterable[bytes]) -> Iterator[str]:
+    """Yield the folders that carry our mark."""
+    for entry in listing:
+        folder, _, name = os.fsdecode(entry.partition(b"\t")[2]).rpartition("/")
+        if name == METADATA_FILE:
+            yield folder
 
 
 def noted(note: bytes) -> dict[str, Sha]:

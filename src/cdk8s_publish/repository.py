@@ -134,12 +134,21 @@ class Repository:
             self._talk(
                 doing, "fetch", *options, "target", *(f"+{name}:{_TIP if name == ref else _NOTES}" for name in present)
             )
-        notes = self._local(_NOTES) if NOTES_REF in found else None
+        objects = dict(self._fetched()) if present else {}
+        notes, _ = objects[_NOTES] if NOTES_REF in found else (None, None)
         if ref not in found:
             return Tip(branch, notes=notes, default_branch=default)
-        names = os.fsdecode(self._git.out("ls-tree", "-r", "-z", "--name-only", _TIP)).split("\0")[:-1]
-        managed = tuple(name.rpartition("/")[0] for name in names if name.rpartition("/")[2] == METADATA_FILE)
-        return Tip(branch, self._local(_TIP), self._local(f"{_TIP}^{{tree}}"), notes, default, bool(names), managed)
+        sha, tree = objects[_TIP]
+        entries = tuple(self._git.out("ls-tree", "-r", "-z", sha).split(b"\0")[:-1])
+        managed = tuple(records.managed_paths(entries))
+        return Tip(branch, sha, tree, notes, default, entries, managed, self._note(sha) if notes else b"")
+
+    def _fetched(self) -> Iterator[tuple[str, tuple[Sha, Sha]]]:
+        """Yield name, commit and tree of each ref that was fetched."""
+        out = self._git.out("for-each-ref", "--format=%(refname) %(objectname) %(tree)", _TIP, _NOTES)
+        for line in out.decode().splitlines():
+            name, sha, tree = line.split(" ")
+            yield name, (Sha(sha), Sha(tree))
 
     def _local(self, revision: str) -> Sha:
         return Sha(self._git.out("rev-parse", "--verify", revision).decode().strip())
@@ -156,21 +165,19 @@ class Repository:
             BranchError: a path, or a folder above it, is a file on the tip, which a folder would replace.
 
         """
-        listing = self._git.out("ls-tree", "-r", "-z", tip.sha).split(b"\0")[:-1] if tip.sha else []
         paths = tuple(paths)
-        _refuse_files(listing, paths, tip)
-        files = {path: records.below(listing, path) for path in paths}
+        _refuse_files(tip, paths)
+        files = {path: records.below(tip.entries, path) for path in paths}
         marks = {path: held.pop(METADATA_FILE) for path, held in files.items() if METADATA_FILE in held}
         blobs = self.blobs(marks.values())
-        note = self.note(tip.sha) if tip.sha and tip.notes else b""
-        noted, fingerprints = records.noted(note), records.fingerprints(note)
+        noted, fingerprints = records.noted(tip.note), records.fingerprints(tip.note)
         found = (
             records.managed(path, held, blobs[marks[path]], noted.get(path)) if path in marks else Folder(path, held)
             for path, held in files.items()
         )
         return tuple(folder._replace(fingerprint=fingerprints.get(folder.path, "")) for folder in found)
 
-    def note(self, sha: Sha) -> bytes:
+    def _note(self, sha: Sha) -> bytes:
         """Return the note on a commit; empty where there is none."""
         code, out, _ = self._git.run("notes", f"--ref={_NOTES}", "list", sha)
         if code:
@@ -305,8 +312,8 @@ class Repository:
             raise explain(f"Publishing to {self.remote.url}", "\n".join([*rejected, err]))
 
 
-def _refuse_files(listing: Iterable[bytes], paths: Iterable[str], tip: Tip) -> None:
-    names = {os.fsdecode(entry.partition(b"\t")[2]) for entry in listing}
+def _refuse_files(tip: Tip, paths: Iterable[str]) -> None:
+    names = {os.fsdecode(entry.partition(b"\t")[2]) for entry in tip.entries}
     for path in paths:
         for name in accumulate(path.split("/"), "{}/{}".format):
             if name in names:

@@ -36,12 +36,14 @@ def test_note__that_can_not_be_read_is_an_error_and_not_absent(checkout: Checkou
     cli.run("run", "--install", "none", cwd=checkout.path).ok()
     remote = checkout.origin
     remote.git("config", "uploadpack.allowFilter", "true")
-    repository = Repository(tmp_path / "private.git", Address(remote.path.as_uri()), GIT_ENV)
-    tip = repository.look("manifests")
-    assert tip.sha
+    tip = Repository(tmp_path / "whole.git", Address(remote.path.as_uri()), GIT_ENV).look("manifests")
     assert tip.notes == remote.tip(NOTES_REF)
-    remote.path.rename(tmp_path / "away")
-    with pytest.raises(RemoteError):
-        repository.note(tip.sha)
-    (tmp_path / "away").rename(remote.path)
-    assert b"drySha" in repository.note(tip.sha)
+    assert b"drySha" in tip.note
+    # Commits and folders can be had, and nothing after them.
+    packer, settings = tmp_path / "pack-objects", tmp_path / "gitconfig"
+    packer.write_text('#!/bin/sh\nmkdir "$0-was-here" && exec "$@"\n')
+    packer.chmod(0o755)
+    settings.write_text(f"[uploadpack]\n\tpackObjectsHook = {packer}\n")
+    environ = {**GIT_ENV, "GIT_CONFIG_GLOBAL": str(settings)}
+    with pytest.raises(RemoteError, match="note"):
+        Repository(tmp_path / "broken.git", Address(remote.path.as_uri()), environ).look("manifests")

@@ -12,7 +12,14 @@ from cdk8s_publish.plan import decide, guard_branch, guard_folders
 
 SOURCE = SourceRevision(Sha("a" * 40), "main", "subject", "", "A <a@b>", "2026-01-01T00:00:00+00:00")
 CONTEXT = CIContext("shell", Path("/src"), SOURCE, "https://example.com/a/b.git", default_branch="main")
-TIP = Tip("manifests", Sha("b" * 40), Sha("c" * 40), default_branch="main", has_files=True, managed=("dist",))
+TIP = Tip(
+    "manifests",
+    Sha("b" * 40),
+    Sha("c" * 40),
+    default_branch="main",
+    entries=(b"100644 blob 0\tdist/a.yaml",),
+    managed=("dist",),
+)
 
 
 @pytest.mark.parametrize("is_same", [True, False])
