@@ -156,7 +156,7 @@ class Step(NamedTuple):
     is_compilation: bool = False
 
 
-_TERM = re.compile(r"([\^~<>=]*)v?\d+(\.(\d+|[xX*]))*")
+_TERM = r"([\^~<>=]*)v?\d+(\.(\d+|[xX*]))*"
 
 
 class _Installation(NamedTuple):
@@ -181,7 +181,7 @@ class Pin(NamedTuple):
         """
         has = _numbers(version)
         ranges = [part.split() for part in re.sub(r"([<>=~^])\s+", r"\1", self.wanted).split("||")]
-        if not has or not all(_TERM.fullmatch(term) for terms in ranges for term in terms):
+        if not has or not all(re.fullmatch(_TERM, term) for terms in ranges for term in terms):
             return True
         depth = 2 if self.tool == "python3" else 1
         return any(all(_holds(has, term, depth) for term in terms) for terms in ranges)

@@ -75,7 +75,9 @@ def main(argv: Sequence[str], environ: MutableMapping[str, str], stdout: TextIO,
     # The standard output of the other commands is data.
     screen = Console(stdout if command == "run" else stderr, product)
     try:
-        options = _parser().parse_args([command, *argv[argv[:1] == [command] :]] if _names_command(argv) else argv)
+        options = _parser(command).parse_args(
+            [command, *argv[argv[:1] == [command] :]] if _names_command(argv) else argv
+        )
         if command == "flux":
             return _flux(vars(options), given.get("JSII_NODE") or "node", stdout)
         raw, unknown = from_environ(given)
@@ -314,7 +316,8 @@ class _VersionAction(argparse.Action):
         parser.exit()
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(command: str) -> argparse.ArgumentParser:
+    """Return the parser; of the commands only the one that is meant has its options."""
     parser = _Parser(
         prog="cdk8s-publish",
         description="Render a cdk8s app and publish the plain YAML to the branch that Flux or Argo CD watches.",
@@ -324,12 +327,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action=_VersionAction, nargs=0, help="show what is running, and with what")
     commands = parser.add_subparsers(dest="command", metavar="command", required=True, parser_class=_Parser)
-    for name, summary in (
-        ("run", "render and publish (the default command)"),
-        ("generate", "render and write only the manifests to standard output, for an Argo CD plugin or Flux 1"),
+    for name, summary, add_options in (
+        ("run", "render and publish (the default command)", _add_inputs),
+        (
+            "generate",
+            "render and write only the manifests to standard output, for an Argo CD plugin or Flux 1",
+            _add_inputs,
+        ),
+        ("flux", "print the Flux resources that apply the target branch", _add_flux),
     ):
-        _add_inputs(_subparser(commands, name, summary))
-    _add_flux(_subparser(commands, "flux", "print the Flux resources that apply the target branch"))
+        subparser = _subparser(commands, name, summary)
+        if name == command:
+            add_options(subparser)
     return parser
 
 

@@ -75,9 +75,9 @@ with more rights than its own (ptrace(2), "Ptrace access mode checking"), not in
 _CHANGING_USERS = 1 << 0 | 1 << 6 | 1 << 7
 """CHOWN, SETGID, SETUID as bits of CapEff in proc_pid_status(5)."""
 
-_COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
-_ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])")
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
+_COLOUR = r"\x1b\[[0-9;:]*m"
+_ESCAPE = r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])"
+_CONTROL = r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]"
 
 _running: set[object] = set()
 """One token for each `run` that is under way, over all threads; from before its program starts."""
@@ -200,10 +200,10 @@ def printable(line: str) -> str:
     line = line.rstrip("\r\n").rpartition("\r")[2]
     if line.isprintable():
         return line
-    parts = _COLOUR.split(line)
-    colours = [*_COLOUR.findall(line), ""]
+    parts = re.split(_COLOUR, line)
+    colours = [*re.findall(_COLOUR, line), ""]
     return "".join(
-        _CONTROL.sub("", _ESCAPE.sub("", part)) + colour for part, colour in zip(parts, colours, strict=True)
+        re.sub(_CONTROL, "", re.sub(_ESCAPE, "", part)) + colour for part, colour in zip(parts, colours, strict=True)
     )
 
 

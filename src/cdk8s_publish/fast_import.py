@@ -58,7 +58,10 @@ def blobs(folders: Iterable[tuple[Folder, Sequence[RenderedFile]]]) -> Iterator[
 
 
 def splice(ref: str, tip: Tip, writes: Sequence[FolderWrite]) -> Iterator[bytes]:
-    """Write a commit on `ref` whose tree is the tip's with some folders replaced; blobs are there already."""
+    """Write a commit on `ref` whose tree is the tip's with some folders replaced; blobs are there already.
+
+    git answers with `040000 tree <id>` and a tab.
+    """
     yield b"commit %s\ncommitter none <none> 0 +0000\ndata 0\n" % ref.encode()
     if tip.tree:
         yield b'M 040000 %s ""\n' % tip.tree.encode()
@@ -75,17 +78,23 @@ def splice(ref: str, tip: Tip, writes: Sequence[FolderWrite]) -> Iterator[bytes]
             yield b"D %s\n" % mark
         else:
             yield b"M 100644 inline %s\ndata %d\n%s\n" % (mark, len(write.metadata), write.metadata)
+    yield b'ls ""\n'
 
 
 def note(ref: str, tip: Tip, sha: Sha, text: bytes, identity: Identity) -> Iterator[bytes]:
-    """Write a note on `sha` and drop the one on the tip that it replaces, as a commit on top of the tip's notes."""
-    yield b"commit %s\ncommitter %s %s\n" % (ref.encode(), identity.author.encode(), identity.raw_date.encode())
+    """Write a note on `sha` and drop the one on the tip that it replaces, as a commit on top of the tip's notes.
+
+    git answers with the id of that commit.
+    """
+    yield b"commit %s\nmark :1\n" % ref.encode()
+    yield b"committer %s %s\n" % (identity.author.encode(), identity.raw_date.encode())
     yield b"data 22\nRecord source revision\n"
     if tip.notes:
         yield b"from %s\n" % tip.notes.encode()
     if tip.notes and tip.sha and tip.sha != sha:
         yield b"N %s %s\n" % (b"0" * len(sha), tip.sha.encode())
     yield b"N inline %s\ndata %d\n%s\n" % (sha.encode(), len(text), text)
+    yield b"get-mark :1\n"
 
 
 def _path(path: bytes) -> bytes:

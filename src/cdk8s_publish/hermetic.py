@@ -18,7 +18,7 @@ import shutil
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cdk8s_publish import __version__
@@ -26,7 +26,7 @@ from cdk8s_publish.commands import Command, run
 from cdk8s_publish.snapshot import digests, file_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
     from concurrent.futures import Executor, Future
 
     from cdk8s_publish.apps import App
@@ -59,7 +59,7 @@ VERSION_FILES = (
 )
 """Files by which version managers (asdf, mise, nvm, fnm, pyenv, jenv) choose what a tool's name stands for."""
 
-_NO_PROGRAM = re.compile(r"[\s;&|()<>{}$`\"'=]+")
+_NO_PROGRAM = r"[\s;&|()<>{}$`\"'=]+"
 """What stands between the words of a shell command that can be names of programs."""
 
 
@@ -87,7 +87,13 @@ def fingerprints(
             continue
         seen = [(folder, digest) for folder, digest in groups if not _is_below(folder, others)]
         commands = [app.command, app.before, *(step.command for step in app.install)]
-        own = [app.directory, app.output, commands, machine.toolchain(app), machine.programs([*commands, app.script])]
+        own = [
+            app.directory,
+            app.output,
+            commands,
+            machine.toolchain(app, files),
+            machine.programs([*commands, app.script]),
+        ]
         manifests = [(name, files.get(name)) for name in covered(app, apps, options.workspace)]
         found[app.path] = hashlib.sha256(json.dumps([shared, own, seen, manifests]).encode()).hexdigest()
     return found
@@ -167,21 +173,22 @@ class Machine:
         self._versions: dict[tuple[str, bool], Future[list[str]]] = {}
         self._digests: dict[str, str] = {}
         if options.visible is not None:
-            self._ask(".", is_java=False)
+            self._ask("", is_java=False)
 
-    def toolchain(self, app: App) -> list[str]:
-        """Return the versions of an app's tools, asked where a version manager would look for a file of its own."""
-        folders = (app.directory, *map(str, PurePosixPath(app.directory).parents))
-        asked = next((folder for folder in folders if self._has_version_file(folder)), ".")
+    def toolchain(self, app: App, names: Container[str]) -> list[str]:
+        """Return the versions of an app's tools, asked where a version manager would look for a file of its own.
+
+        `names` are the files of the checkout.
+        """
+        asked = app.directory
+        while asked and not any(f"{asked}/{name}" in names for name in VERSION_FILES):
+            asked = asked.rpartition("/")[0]
         return self._ask(asked, is_java=app.language == "java").result()
 
     def programs(self, commands: Iterable[str]) -> list[str]:
         """Return digests of the programs that commands name, but for those whose version is asked."""
-        words = {word for command in commands for word in _NO_PROGRAM.split(command)} - TOOLS.keys()
+        words = {word for command in commands for word in re.split(_NO_PROGRAM, command)} - TOOLS.keys()
         return [digest for word in sorted(words) if (digest := self._digest(word))]
-
-    def _has_version_file(self, folder: str) -> bool:
-        return any((self._options.workspace / folder / name).is_file() for name in VERSION_FILES)
 
     def _digest(self, word: str) -> str:
         if word not in self._digests:

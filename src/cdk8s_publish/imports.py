@@ -33,9 +33,9 @@ GENERATORS = ("cdk8s", "constructs", "jsii", "jsii-pacmak", "jsii-srcmak", "json
 FORMAT = b"2"
 """Raise it when the layout of a cached entry changes."""
 
-_GROUP = re.compile(r"^  group: *[\"']?([\w.-]+)", re.MULTILINE)
+_GROUP = r"^  group: *[\"']?([\w.-]+)"
 """`spec.group` of a CustomResourceDefinition as everybody writes it; one written otherwise is not looked for."""
-_PINNED = re.compile(r"k8s(@.*)?|(helm|github):.*@.+")
+_PINNED = r"k8s(@.*)?|(helm|github):.*@.+"
 """Specs that mean the same thing every time; `k8s` alone is a version that is fixed in the CLI."""
 
 
@@ -95,7 +95,7 @@ def _is_needed(app: App, folder: Path) -> bool:
 def _is_moving(folder: Path, spec: str) -> bool:
     """Whether a spec is neither a file of the checkout nor a version that is fixed."""
     source = spec.rpartition(":=")[2]
-    return not (folder / source).is_file() and not _PINNED.fullmatch(source)
+    return not (folder / source).is_file() and not re.fullmatch(_PINNED, source)
 
 
 def _folders(app: App) -> tuple[str, ...]:
@@ -121,7 +121,7 @@ def _modules(language: str, folder: Path, spec: str) -> Iterator[str]:
         return
     documents = (folder / source).read_text(errors="replace").split("\n---")
     crds = [document for document in documents if "kind: CustomResourceDefinition" in document]
-    for group in sorted({group for crd in crds for group in _GROUP.findall(crd)}):
+    for group in sorted({group for crd in crds for group in re.findall(_GROUP, crd, re.MULTILINE)}):
         if language == "typescript":
             yield f"{prefix}-{group}.ts" if prefix else f"{group}.ts"
         elif language == "go":

@@ -63,13 +63,14 @@ def run(inputs: Inputs, world: World) -> Result:
     world.console.hide(place.source.token)
     options = synth_options(inputs, world, root, (*inputs.secrets, place.source.token))
     with ThreadPoolExecutor(thread_name_prefix="ask") as beside:
+        environ = beside.submit(frozen_config, _git_environ(world))
         remark, machine = beside.submit(_remark, place), hermetic.Machine(options, world.private / "tools", beside)
         folders = relative_folders(inputs, base, root)
         found = find_apps(inputs, root, folders)
         fingerprints = hermetic.fingerprints(found, options, machine, lambda app: imports.reason_against(app, root))
     if remark.result():
         _log.warning("%s", remark.result())
-    target = _target(inputs, world, place, _Work(folders, found, fingerprints))
+    target = _target(inputs, world, place, _Work(folders, found, fingerprints), environ.result())
     with world.console.stage(f"Look at `{inputs.branch}`"):
         seen = publish.look(target)
         _log.info("%s: %s", seen.plan.action, seen.plan.reason)
@@ -202,9 +203,7 @@ class _Work(NamedTuple):
     fingerprints: Mapping[str, str]
 
 
-def _target(inputs: Inputs, world: World, place: _Place, work: _Work) -> publish.Target:
-    environ = frozen_config(_git_environ(world))
-
+def _target(inputs: Inputs, world: World, place: _Place, work: _Work, environ: Mapping[str, str]) -> publish.Target:
     @cache  # the folders of several apps mostly have the same record
     def history(recorded: Sha, own: Sha) -> Relation:
         known = place.checkout.relation(recorded, own)

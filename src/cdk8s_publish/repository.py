@@ -150,9 +150,6 @@ class Repository:
             name, sha, tree = line.split(" ")
             yield name, (Sha(sha), Sha(tree))
 
-    def _local(self, revision: str) -> Sha:
-        return Sha(self._git.out("rev-parse", "--verify", revision).decode().strip())
-
     def current(self, ref: str) -> Sha | None:
         """Ask the remote what `ref` holds now; None when it answers that there is no such ref."""
         out = self._talk(f"Reading `{ref}`", "ls-remote", "target", ref)
@@ -243,8 +240,8 @@ class Repository:
 
     def write(self, tip: Tip, writes: Sequence[FolderWrite]) -> Sha:
         """Splice folders into the tip's tree and return the new tree; the bytes have been stored before."""
-        self._git.out("fast-import", "--quiet", "--force", stdin=fast_import.splice(_NEW, tip, writes))
-        return self._local(f"{_NEW}^{{tree}}")
+        out = self._git.out("fast-import", "--quiet", "--force", stdin=fast_import.splice(_NEW, tip, writes))
+        return Sha(out.decode().split()[2])
 
     def commit(self, tree: Sha, parents: Sequence[Sha], message: str, identity: Identity) -> Sha:
         """Write a commit; the same arguments give the same id on every machine."""
@@ -288,8 +285,9 @@ class Repository:
     def annotate(self, tip: Tip, sha: Sha, text: str, identity: Identity) -> Sha:
         """Write a note on `sha`, drop the one of the tip that it replaces, and return the new tip of the notes."""
         stream = fast_import.note(_NOTES, tip, sha, text.encode(), identity)
-        self._git.out("fast-import", "--quiet", "--force", "--date-format=raw", stdin=stream)
-        return self._local(_NOTES)
+        return Sha(
+            self._git.out("fast-import", "--quiet", "--force", "--date-format=raw", stdin=stream).decode().strip()
+        )
 
     def push(self, moves: Sequence[RefMove]) -> None:
         """Move refs of the remote, all or none, if each still holds what is expected.

@@ -26,13 +26,12 @@ NODE_MODULES = "node_modules"
 _SKELETON_FOLDERS = frozenset({".bin", ".pnpm"})
 """Folders of `node_modules` that hold packages or links themselves; scopes (`@…`) are the third kind."""
 
-_GIT_KEYS = re.compile(
+_GIT_KEYS = (
     r"core\.(repositoryformatversion|filemode|bare|ignorecase|symlinks|precomposeunicode|autocrlf|eol)"
-    r"|extensions\.(objectformat|refstorage)|remote\..+\.url|branch\..+\.(remote|merge)",
-    re.IGNORECASE | re.DOTALL,
+    r"|extensions\.(objectformat|refstorage)|remote\..+\.url|branch\..+\.(remote|merge)"
 )
-_SECTION = re.compile(r'\s*\[\s*([\w.-]+)(?:\s+"((?:[^"\\]|\\.)*)")?\s*\]')
-_VARIABLE = re.compile(r"\s*([A-Za-z][\w-]*)\s*=\s*(.*?)\s*$")
+_SECTION = r'\s*\[\s*([\w.-]+)(?:\s+"((?:[^"\\]|\\.)*)")?\s*\]'
+_VARIABLE = r"\s*([A-Za-z][\w-]*)\s*=\s*(.*?)\s*$"
 
 
 def snapshot(  # noqa: PLR0913 - what is copied, and for whom
@@ -277,15 +276,15 @@ def _harmless_config(text: str) -> str:
     """Return the lines of a git configuration that are known to hold no credential and to run no program."""
     kept, section, subsection = [], "", ""
     for line in text.splitlines():
-        header = _SECTION.match(line)
+        header = re.match(_SECTION, line)
         if header:
             section, subsection = header[1], header[2] or ""
             line = line[header.end() :]  # noqa: PLW2901 - git allows a variable behind its section's header
-        variable = _VARIABLE.match(line)
+        variable = re.match(_VARIABLE, line)
         if not variable:
             continue
         key, value = variable[1], variable[2]
-        if _GIT_KEYS.fullmatch(".".join(filter(None, (section, subsection, key)))):
+        if re.fullmatch(_GIT_KEYS, ".".join(filter(None, (section, subsection, key))), re.IGNORECASE | re.DOTALL):
             head = f'[{section} "{subsection}"]' if subsection else f"[{section}]"
             kept.append(f"{head}\n\t{key} = {_without_credential(value)}\n")
     return "".join(kept)

@@ -391,7 +391,6 @@ def _says_missing(program: str, line: str) -> bool:
     return re.search(rf"\b{re.escape(program)}: (command )?not found", line) is not None
 
 
-_VERSION = re.compile(r"(Python )?v?\d")
 """How a line begins that names a version; the tools may have something else to say before."""
 
 
@@ -405,7 +404,7 @@ def mismatches(pins: Mapping[Pin, Path], private: Path, options: SynthOptions) -
     for pin, source in pins.items():
         place = Place(pin.directory, source, private, options._replace(timeout_s=PROBE_S), lambda _: None)
         done = place.run(f"{shlex.quote(pin.tool)} --version", place.environ())
-        version = next(filter(_VERSION.match, done.excerpt), "")
+        version = next((line for line in done.excerpt if re.match(r"(Python )?v?\d", line)), "")
         if done.returncode == 0 and not pin.is_met_by(version):
             found.append(f"{pin.tool} {version} is used here, but {pin.file} asks for {pin.wanted}")
     return found
@@ -508,18 +507,19 @@ def _npm_agrees(folder: Path) -> bool:
     return needed.items() <= found.items() and found.keys() <= wanted.keys()
 
 
-_REQUIREMENT = re.compile(r"^([A-Za-z0-9][\w.-]*)(?:\[[^]]*\])?\s*(?:==\s*([^\s;\\]+))?", re.MULTILINE)
-_INCLUSION = re.compile(r"^\s*(-[rce]|--(requirement|constraint|editable))", re.MULTILINE)
+_REQUIREMENT = r"^([A-Za-z0-9][\w.-]*)(?:\[[^]]*\])?\s*(?:==\s*([^\s;\\]+))?"
+_INCLUSION = r"^\s*(-[rce]|--(requirement|constraint|editable))"
 
 
 def _pip_agrees(folder: Path) -> bool:
     """Whether every requirement is pinned and its very version is in `.venv` (PyPA, "Recording installed projects")."""
     text = (folder / "requirements.txt").read_text(errors="replace")
-    if _INCLUSION.search(text):
+    if re.search(_INCLUSION, text, re.MULTILINE):
         return False
     found = (folder / ".venv").glob("lib/python3*/site-packages/*.dist-info")
     installed = {_distribution(*entry.name.removesuffix(".dist-info").rpartition("-")[::2]) for entry in found}
-    return {_distribution(*match.groups("")) for match in _REQUIREMENT.finditer(text)} <= installed and bool(installed)
+    wanted = {_distribution(*match.groups("")) for match in re.finditer(_REQUIREMENT, text, re.MULTILINE)}
+    return wanted <= installed and bool(installed)
 
 
 def _distribution(name: str, version: str) -> tuple[str, str]:

@@ -90,7 +90,7 @@ def test_page__commands_are_ones_that_the_program_takes(page: Path) -> None:
     for arguments in commands(page):
         if arguments == ["--version"]:
             continue
-        given = {name: value for name, value in vars(_parser().parse_args(arguments)).items() if value}
+        given = {name: value for name, value in vars(_parser(arguments[0]).parse_args(arguments)).items() if value}
         command = given.pop("command")
         if command == "flux":
             charts.parse({"url": "https://github.com/acme/shop"} | given)
@@ -178,4 +178,4 @@ def test_examples__generators_call_the_program_as_it_is() -> None:
     calls.append(plugin["spec"]["generate"]["command"])
     for program_name, *arguments in calls:
         assert program_name == "cdk8s-publish"
-        assert _parser().parse_args(arguments).command == "generate"
+        assert _parser(arguments[0]).parse_args(arguments).command == "generate"
