@@ -216,11 +216,15 @@ def scrub(environ: Mapping[str, str], secrets: Iterable[str], denied: Iterable[s
     patterns = re.compile("|".join(fnmatch.translate(pattern) for pattern in (*DENIED, *denied)))
     hidden = {secret for secret in secrets if secret}
     forms = {form for secret in hidden if len(secret) >= SHORTEST_SEARCHED_SECRET for form in _forms(secret)}
+    allowed = {name: value for name, value in environ.items() if not patterns.match(name)}
     kept = {
         name: value
-        for name, value in environ.items()
-        if not patterns.match(name) and value not in hidden and not any(form in value for form in forms)
+        for name, value in allowed.items()
+        if value not in hidden and not any(form in value for form in forms)
     }
+    if withheld := sorted(allowed.keys() - kept):
+        names = ", ".join(withheld)
+        _log.info("Kept from installer and app, because a credential of this run is in the value: %s", names)
     return kept | {"CDK8S_CHECK_UPGRADE": "false"}
 
 

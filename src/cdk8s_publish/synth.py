@@ -42,6 +42,16 @@ COMMAND_NOT_FOUND = 127
 COMMAND_NOT_EXECUTABLE = 126
 KILLED = (-9, 137)
 """SIGKILL, of the shell itself and as it reports that of a program that it started."""
+REFUSED = (
+    r"\bE40[134]\b|\b40[13] (Client )?(Error|Unauthorized|Forbidden)|status code:? 40[13]|\bHTTP 40[13]\b"
+    r"|No matching distribution found|terminal prompts disabled"
+)
+"""How npm, yarn, pip, uv, Maven, Gradle and Go say that a registry refused them or does not know a package."""
+REGISTRY_HINT = (
+    "If a private registry is asked: configuration in the home folder (.npmrc, pip.conf, settings.xml) is not read, "
+    "and a variable with a credential of this run is not handed over. Put the configuration into the repository and a "
+    "token that reads into a variable of its own: docs/how-to/private-registries.md."
+)
 OUT_OF_MEMORY = (
     "Nobody but the system sends that signal: most likely the memory of the machine or container was used up. Give it "
     "more, or let fewer apps run side by side."
@@ -343,8 +353,8 @@ class _Synth:
         )
 
     def _hint(self, done: Completed, evidence: str) -> str:
-        if done.returncode in KILLED:
-            return OUT_OF_MEMORY
+        if general := _general_hint(done, evidence):
+            return general
         if done.returncode == COMMAND_NOT_FOUND and self.app.needs_cli:
             return (
                 "Validations and the Helm format of cdk8s.yaml are the cdk8s CLI's work: add `cdk8s-cli` to the app's "
@@ -366,6 +376,13 @@ class _Synth:
         return "The lines above are the last ones that the app printed; run the same command in the app's folder."
 
 
+def _general_hint(done: Completed, evidence: str) -> str:
+    """Return what may have gone wrong in any program that asks a registry or uses memory, if that is to be seen."""
+    if done.returncode in KILLED:
+        return OUT_OF_MEMORY
+    return REGISTRY_HINT if re.search(REFUSED, evidence) else ""
+
+
 def _ending(returncode: int) -> str:
     return f"was ended by signal {-returncode}" if returncode < 0 else f"failed with exit code {returncode}"
 
@@ -375,8 +392,8 @@ def _step_failure(what: str, command: str, done: Completed, timeout_s: float) ->
     hint, program = "The lines above are the program's own words.", command.split(maxsplit=1)[0]
     if done.timed_out:
         hint = "Raise the input `timeout`, or keep what is downloaded from run to run with `cache-dir`."
-    elif done.returncode in KILLED:
-        hint = OUT_OF_MEMORY
+    elif general := _general_hint(done, "\n".join(done.excerpt)):
+        hint = general
     elif done.returncode == COMMAND_NOT_FOUND and any(_says_missing(program, line) for line in done.excerpt):
         hint = (
             f"{program} is not installed here. The variant `-languages` of our image has Go, Maven, uv, poetry and "
@@ -389,9 +406,6 @@ def _step_failure(what: str, command: str, done: Completed, timeout_s: float) ->
 def _says_missing(program: str, line: str) -> bool:
     """Whether a shell says that a program is not there (dash, bash), and not one that the program started."""
     return re.search(rf"\b{re.escape(program)}: (command )?not found", line) is not None
-
-
-"""How a line begins that names a version; the tools may have something else to say before."""
 
 
 def mismatches(pins: Mapping[Pin, Path], private: Path, options: SynthOptions) -> list[str]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
@@ -33,6 +34,14 @@ def is_alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+def test_scrub__says_what_it_keeps_because_of_its_value(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        commands.scrub({"NODE_AUTH_TOKEN": SECRET, "INPUT_TOKEN": SECRET, "OTHER": "o"}, [SECRET])
+    assert caplog.messages == [
+        "Kept from installer and app, because a credential of this run is in the value: NODE_AUTH_TOKEN"
+    ]
 
 
 def test_run__relays_output_and_error_output_in_order(tmp_path: Path) -> None:

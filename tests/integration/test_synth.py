@@ -217,6 +217,24 @@ def test_synth__says_what_it_means_to_be_killed(workspace: Path, command: str) -
     assert "memory" in error.value.hint
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "npm error code E401",
+        "npm error code E404",
+        "ERROR: HTTP error 403 while getting https://pypi.example/x.whl: 403 Client Error: Forbidden for url",
+        "ERROR: No matching distribution found for acme-charts==1.0",
+        "Could not transfer artifact from/to acme: status code: 401, reason phrase: Unauthorized",
+        "fatal: could not read Username for 'https://go.example': terminal prompts disabled",
+    ],
+)
+def test_install__that_a_registry_refuses_says_where_credentials_belong(workspace: Path, line: str) -> None:
+    for app, installs in (("true", f'echo "{line}"; exit 1'), (f'echo "{line}"; exit 1', "none")):
+        with pytest.raises(SynthError) as error:
+            render(workspace, app, installs=installs)
+        assert "private-registries.md" in error.value.hint
+
+
 def test_synth__shows_the_last_words_of_an_app_that_fails(workspace: Path) -> None:
     with pytest.raises(
         SynthError, match="The app workspace failed with exit code 3: echo no good >&2; exit 3"
