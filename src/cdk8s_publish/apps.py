@@ -142,7 +142,7 @@ _VERSION_FILES = {
     "node": ((".nvmrc", "node"), (".node-version", "node")),
     "python": ((".python-version", "python3"),),
 }
-"""By ecosystem, files that hold the version of a tool. Go, Maven, Gradle and `requires-python` speak for themselves."""
+"""By ecosystem, files that hold the version of a tool. Go, Maven and Gradle speak for themselves."""
 
 
 class Step(NamedTuple):
@@ -156,6 +156,7 @@ class Step(NamedTuple):
     is_compilation: bool = False
 
 
+_NAME = r"([a-z]+)[-@]?(?=\d)"
 _TERM = r"([\^~<>=]*)v?\d+(\.(\d+|[xX*]))*"
 
 
@@ -163,6 +164,7 @@ class _Installation(NamedTuple):
     ecosystem: str
     steps: tuple[Step, ...]
     nothing_installed: str = ""
+    manager: str = ""
 
 
 class Pin(NamedTuple):
@@ -177,10 +179,13 @@ class Pin(NamedTuple):
         """Whether the version that a tool printed is one that the project asks for; true where that can't be told.
 
         A pinned version binds a patch release for nobody: its first component counts for Node and package managers,
-        its first two for Python. Ranges are those of npm (node-semver): `||`, spaces, `^`, `~`, `>=`, `<`, `x`.
+        its first two for Python. A name before the number can be another tool's: `pypy3.10`, `pnpm@11.1.0`.
         """
+        named = re.match(_NAME, self.wanted)
+        if named and named[1] not in {"v", self.tool, "python", "cpython"}:
+            return named[1] in version.lower()
         has = _numbers(version)
-        ranges = [part.split() for part in re.sub(r"([<>=~^])\s+", r"\1", self.wanted).split("||")]
+        ranges = [_terms(part) for part in self.wanted[named.end() if named else 0 :].split("||")]
         if not has or not all(re.fullmatch(_TERM, term) for terms in ranges for term in terms):
             return True
         depth = 2 if self.tool == "python3" else 1
@@ -336,7 +341,7 @@ def _app(  # noqa: PLR0913 - the inputs that say how an app is run
         output=output or _text(config, "output") or None,
         install=installation.steps,
         nothing_installed=installation.nothing_installed,
-        pins=_pins(workspace, directory, installation.ecosystem),
+        pins=_pins(workspace, directory, installation.ecosystem, installation.manager),
         script=_script(folder, command),
         config=config,
     )
@@ -395,7 +400,9 @@ def _install(workspace: Path, directory: str, language: str, command: str, insta
     if ecosystem == "node":
         program = steps[0].command.partition(" ")[0] if steps else "npm"
         steps += _compile(workspace / directory, directory, command, program)
-    return _Installation(ecosystem, tuple(steps), "" if steps else _nothing_installed(directory, found))
+    if not steps:
+        return _Installation(ecosystem, (), _nothing_installed(directory, found))
+    return _Installation(ecosystem, tuple(steps), manager=found[1].name.split()[0] if found else "")
 
 
 def _nothing_installed(directory: str, found: tuple[str, Manager, str] | None) -> str:
@@ -473,24 +480,39 @@ def _script(folder: Path, command: str) -> str:
     return str(scripts.get(match[1], "")) if match and isinstance(scripts, dict) else ""
 
 
-def _pins(workspace: Path, directory: str, ecosystem: str) -> tuple[Pin, ...]:
-    """Return the tool versions that the files of the app, or of a folder above it, ask for."""
+def _pins(workspace: Path, directory: str, ecosystem: str, manager: str) -> tuple[Pin, ...]:
+    """Return the tool versions that the files of the app, or of a folder above it, ask for.
+
+    `manager` is the package manager that installs, or '' where that is the user's own command. uv finds the Python
+    that is asked for by itself; pip installs what a project depends on and does not look at `requires-python`.
+    """
     pins: dict[str, Pin] = {}
     for parent in _upwards(directory):
         folder = workspace / parent
-        for name, tool in _VERSION_FILES.get(ecosystem, ()):
+        for name, tool in _VERSION_FILES.get(ecosystem, ()) if manager != "uv" else ():
             if (folder / name).is_file():
-                lines = (folder / name).read_text(errors="replace").split()
-                pins.setdefault(tool, Pin(tool, lines[0] if lines else "", name, parent))
+                lines = (folder / name).read_text(errors="replace").splitlines()
+                words = " ".join(line.partition("#")[0] for line in lines).split()
+                pins.setdefault(tool, Pin(tool, words[0] if words else "", name, parent))
+        if manager == "pip" and (folder / "pyproject.toml").is_file():
+            match = re.search(_REQUIRES_PYTHON, (folder / "pyproject.toml").read_text(errors="replace"))
+            if match:
+                pins.setdefault("python3", Pin("python3", match[1], "requires-python in pyproject.toml", parent))
         if ecosystem == "node":
             package = _json(folder / "package.json")
-            tool, _, version = str(package.get("packageManager", "")).partition("@")
+            wanted = str(package.get("packageManager", "")).partition("+")[0]
+            tool, _, version = wanted.partition("@")
+            used = manager or tool
             engines = package.get("engines")
             if tool:
-                pins.setdefault(tool, Pin(tool, version.partition("+")[0], "packageManager in package.json", parent))
+                version = version if used == tool else wanted
+                pins.setdefault(used, Pin(used, version, "packageManager in package.json", parent))
             if isinstance(engines, dict) and engines.get("node"):
                 pins.setdefault("node", Pin("node", str(engines["node"]), "engines in package.json", parent))
     return tuple(pins.values())
+
+
+_REQUIRES_PYTHON = r"""(?m)^requires-python\s*=\s*["']([^"']+)"""
 
 
 def _json(file: Path) -> Mapping[str, Any]:
@@ -499,6 +521,18 @@ def _json(file: Path) -> Mapping[str, Any]:
     except (OSError, ValueError):
         return {}  # the package manager has better words for what is wrong with it
     return content if isinstance(content, dict) else {}
+
+
+def _terms(text: str) -> list[str]:
+    """Return the terms of a range, all of which must hold, as npm writes them.
+
+    It may be npm's (node-semver: spaces, `^`, `~`, `1 - 2`) or Python's (PyPA, "Version specifiers": commas, `~=`, and
+    `!=`, which is passed over).
+    """
+    text = re.sub(r"(\S+)\s+-\s+(\S+)", r">=\1 <=\2", text)
+    text = re.sub(r"([<>=~^!])\s+", r"\1", text).replace(",", " ")
+    text = re.sub(r"~=(\d+\.\d+)(?!\S)", r"^\1", text).replace("~=", "~")
+    return [term for term in text.split() if not term.startswith("!=")]
 
 
 def _holds(has: tuple[int, ...], term: str, depth: int) -> bool:

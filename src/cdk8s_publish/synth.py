@@ -439,6 +439,7 @@ def _caches(folder: Path) -> dict[str, str]:
         # A read-only module cache could not be removed; `go build` asks git for what to stamp, as another user in vain.
         "GOFLAGS": "-modcacherw -buildvcs=false",
         "GRADLE_USER_HOME": f"{folder}/gradle",
+        "MAVEN_USER_HOME": f"{folder}/maven-wrapper",  # where mvnw keeps the Maven that it fetches
         "MAVEN_OPTS": f"-Dmaven.repo.local={shlex.quote(f'{folder}/maven')}",
         "JSII_RUNTIME_PACKAGE_CACHE_ROOT": f"{folder}/jsii",
     }

@@ -426,6 +426,28 @@ def test_versions__that_differ_are_named(
     assert re.search(sentence, done.text)
 
 
+INSTALLED = {
+    "requires-python": (
+        Project("python3", shop(pyproject__toml=PYPROJECT.replace(">=3.11,<4", ">=3.99,<4")), ""),
+        r"python3 Python [\d.]+ is used here, but requires-python in pyproject\.toml asks for >=3\.99,<4",
+    ),
+    "packageManager": (
+        replace(LOCKED["npm"], files=greeter("pnpm@11.1.0")),
+        r"npm [\d.]+ is used here, but packageManager in package\.json asks for pnpm@11\.1\.0",
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.synth
+@pytest.mark.parametrize(("project", "sentence"), INSTALLED.values(), ids=INSTALLED)
+def test_versions__that_differ_are_named_although_the_manager_installs(
+    project: Project, sentence: str, cli: Cli, tmp_path: Path
+) -> None:
+    done = publish(cli, commit(project, tmp_path)).ok()
+    assert re.search(sentence, done.text)
+
+
 REFUSED = {
     "yarn classic": (
         Project("yarn", greeter(node=">=99"), "", "yarn install --ignore-engines"),
