@@ -562,9 +562,10 @@ def _upwards(directory: str) -> list[str]:
 
 
 def _managers(workspace: Path, directory: str, ecosystems: tuple[str, ...]) -> Iterator[tuple[str, Manager, str]]:
-    """Yield the package managers whose files are there: nearest folder first, then a locked one first.
+    """Yield the package managers whose files are there: a locked one first, then the nearest folder.
 
-    In a workspace of several packages the lock file is in a folder above the app.
+    In a workspace of several packages the lock file is in a folder above the app. What lies above the nearest files can
+    be another project's: it counts where it is of the same ecosystem.
     """
     candidates = [
         (ecosystem, manager, folder)
@@ -574,4 +575,6 @@ def _managers(workspace: Path, directory: str, ecosystems: tuple[str, ...]) -> I
         for manager in MANAGERS[ecosystem]
         if manager.is_found_in(place)
     ]
+    nearest = {ecosystem for ecosystem, _, folder in candidates if folder == candidates[0][2]}
+    candidates = [candidate for candidate in candidates if candidate[0] in nearest]
     yield from sorted(candidates, key=lambda candidate: not candidate[1].is_locked)

@@ -178,6 +178,21 @@ def test_install__compiles_what_the_app_command_runs(tmp_path: Path) -> None:
     assert len(find(tmp_path, command="node main.js").install) == 1
 
 
+@pytest.mark.parametrize(
+    ("above", "beside", "program"),
+    [
+        ("package-lock.json", "pyproject.toml", "python3"),
+        ("uv.lock", "package.json", "npm"),
+        ("pnpm-lock.yaml", "package.json", "pnpm"),
+    ],
+)
+def test_install__of_the_language_beside_the_app(tmp_path: Path, above: str, beside: str, program: str) -> None:
+    write(tmp_path, "package.json", "pyproject.toml", above)
+    write(tmp_path / "deploy", beside)
+    (step,) = find(tmp_path, "deploy", command="true").install
+    assert step.command.split()[0] == program
+
+
 def test_pins__are_read_from_the_nearest_file(tmp_path: Path) -> None:
     write(tmp_path, package_json='{"packageManager": "pnpm@9.1.0+sha512.abc", "engines": {"node": ">=22"}}')
     write(tmp_path / "a", ".keep")
