@@ -283,6 +283,11 @@ def _ordered(findings: Iterable[Finding], delta: Delta) -> tuple[Finding, ...]:
     return tuple(sorted(softened, key=lambda one: (list(Level).index(one.level), one.file, one.rule, one.message)))
 
 
+def located(findings: Iterable[Finding], path: str) -> Iterator[Finding]:
+    """Yield the findings about one of several apps with its folder on the branch, which says whose they are."""
+    return (finding._replace(file=f"{path}/{finding.file}".strip("/")) for finding in findings)
+
+
 def refuse(findings: Sequence[Finding]) -> None:
     """Raise a CheckError that names the findings which are errors, if there are any."""
     errors = [finding for finding in findings if finding.level is Level.ERROR]

@@ -27,6 +27,7 @@ def generate(inputs: Inputs, world: World) -> bytes:
     documents = []
     options = synth_options(inputs, world, world.folder, inputs.secrets)
     for rendered in render(found, world.private, options, world.console, found):
-        check.refuse(check.check(delta(rendered, Folder(rendered.path)), policy, {}).findings)
+        findings = check.check(delta(rendered, Folder(rendered.path)), policy, {}).findings
+        check.refuse(tuple(check.located(findings, rendered.path)) if len(found) > 1 else findings)
         documents += [file.read() for file in rendered.files if role(file.path) == MANIFESTS]
     return b"---\n".join(document if document.endswith(b"\n") else document + b"\n" for document in documents)

@@ -208,7 +208,11 @@ def _review(target: Target, seen: Look, rendered: tuple[RenderedManifests, ...])
     deltas = [delta(item, held[item.path]) for item in rendered]
     old = target.repository.blobs(sha for one in deltas for sha in one.wanted)
     checked = [check.check(one, _policy(target, seen, one.folder.path), old, halves) for one in deltas]
-    findings = [finding for result in checked for finding in result.findings]
+    findings = [
+        finding
+        for one, result in zip(deltas, checked, strict=True)
+        for finding in (check.located(result.findings, one.folder.path) if len(deltas) > 1 else result.findings)
+    ]
     check.refuse(findings)
     changes = tuple(diff.compare(one, result, old) for one, result in zip(deltas, checked, strict=True))
     findings += _guard_removals(target, seen, changes)

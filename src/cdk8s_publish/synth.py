@@ -10,7 +10,7 @@ import shlex
 import shutil
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cdk8s_publish.commands import Command, Completed, run
 from cdk8s_publish.errors import SynthError
@@ -233,7 +233,7 @@ class _Synth:
                 raise _step_failure("The command `before-synth`", self.app.before, done, self.place.timeout_s)
         before = self._now()
         done = self.place.run(self._command(), environ)
-        reported = _validation_findings(self.reports, self.out)
+        reported = _validation_findings(self.reports, self.out, self.folder)
         has_failed_validation = done.returncode == VALIDATION_FAILED and reported
         if done.timed_out or (done.returncode != 0 and not has_failed_validation):
             raise self._failure(done)
@@ -541,8 +541,11 @@ def _distribution(name: str, version: str) -> tuple[str, str]:
     return re.sub(r"[-_.]+", "-", name).lower(), version
 
 
-def _validation_findings(reports: Path, output: Path) -> tuple[Finding, ...]:
-    """Return the violations that validation plugins reported (format: cdk8s-cli, lib/plugins/validation.js)."""
+def _validation_findings(reports: Path, output: Path, folder: Path) -> tuple[Finding, ...]:
+    """Return the violations that validation plugins reported (format: cdk8s-cli, lib/plugins/validation.js).
+
+    A plugin from the checkout is named by its path there, below the app's `folder`.
+    """
     try:
         found = json.loads(reports.read_bytes())["reports"]
     except FileNotFoundError:
@@ -551,7 +554,7 @@ def _validation_findings(reports: Path, output: Path) -> tuple[Finding, ...]:
         Finding(
             level=Level.WARNING if report["summary"]["status"] == "success" else Level.ERROR,
             rule="validation",
-            message=f"{report['summary']['plugin']}: {violation['ruleName']} ({construct['resourceName']})",
+            message=f"{_plugin(report, folder)}: {violation['ruleName']} ({construct['resourceName']})",
             file=os.path.relpath(construct["manifestPath"], output),
             hint=" ".join(filter(None, (violation.get("recommendation"), violation.get("fix")))),
         )
@@ -559,6 +562,10 @@ def _validation_findings(reports: Path, output: Path) -> tuple[Finding, ...]:
         for violation in report["violations"]
         for construct in violation["violatingConstructs"]
     )
+
+
+def _plugin(report: Mapping[str, Any], folder: Path) -> str:
+    return str(report["summary"]["plugin"]).removeprefix(f"{folder}/")
 
 
 def _overwritten(kept: Path, output: Path) -> tuple[Overwritten, ...]:

@@ -103,6 +103,15 @@ def test_monorepo__folders_of_others_stay(monorepo: Checkout, cli: Cli, tmp_path
     assert folders(monorepo.origin) == {f"clusters/prod/{name}" for name in ("news", "mail", "shop", "blog")}
 
 
+@pytest.mark.parametrize("command", ["run", "generate"])
+def test_monorepo__findings_say_in_which_app(monorepo: Checkout, cli: Cli, command: str) -> None:
+    monorepo.write("apps/mail/rendered/0.yaml", b"kind: [\n")
+    monorepo.write("apps/blog/rendered/0.yaml", b"")
+    result = cli.run(command, *RUN[1:], cwd=monorepo.path).exits(4)
+    assert "clusters/prod/mail/0.yaml" in result.text or command == "generate"
+    assert "clusters/prod/blog" in result.text
+
+
 def test_monorepo__two_apps_for_one_folder_are_refused(monorepo: Checkout, cli: Cli) -> None:
     result = cli.run("run", "--install", "none", "--working-directory", "apps/*", cwd=monorepo.path)
     result.exits(2)
