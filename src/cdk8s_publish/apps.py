@@ -138,6 +138,9 @@ MANAGERS: Mapping[str, tuple[Manager, ...]] = {
 _ECOSYSTEM = {"typescript": "node", "javascript": "node", "python": "python", "go": "go", "java": "java"}
 """`language` of cdk8s.yaml → ecosystem."""
 
+OWN_INSTALLATION = r"\b(uv) (?:run(?! --no-sync)|sync)\b|\b(pipenv|poetry|npm|pnpm|yarn|bun) (?:install|sync|ci|i)\b"
+"""How an app command installs its dependencies by itself."""
+
 _VERSION_FILES = {
     "node": ((".nvmrc", "node"), (".node-version", "node")),
     "python": ((".python-version", "python3"),),
@@ -391,7 +394,8 @@ def _install(workspace: Path, directory: str, language: str, command: str, insta
             return _Installation(ecosystem, (), "the input `install` is `none`")
         return _Installation(ecosystem, (Step(install, directory, "the input `install`"),))
     steps: list[Step] = []
-    if found and found[1].command:
+    own = _own_installation(found[1] if found else None, _script(workspace / directory, command) or command)
+    if found and found[1].command and not own:
         _, manager, where = found
         reason = f"{manager.name}, because there is {manager.signs} in {where or _ROOT}"
         steps.append(
@@ -401,8 +405,24 @@ def _install(workspace: Path, directory: str, language: str, command: str, insta
         program = steps[0].command.partition(" ")[0] if steps else "npm"
         steps += _compile(workspace / directory, directory, command, program)
     if not steps:
-        return _Installation(ecosystem, (), _nothing_installed(directory, found))
+        return _Installation(ecosystem, (), own or _nothing_installed(directory, found))
     return _Installation(ecosystem, tuple(steps), manager=found[1].name.split()[0] if found else "")
+
+
+def _own_installation(found: Manager | None, command: str) -> str:
+    """Say that the app command installs by itself; '' where it doesn't, or only what a lock file says already.
+
+    What the same manager has installed as it is locked, the command finds there and leaves alone. `pip` would install
+    into the machine's own Python without the virtual environment that is made for it.
+    """
+    match = re.search(OWN_INSTALLATION, command)
+    program = match and (match[1] or match[2])
+    if not match or (found and found.is_locked and found.name.split()[0] == program):
+        return ""
+    pinned = (
+        "" if found and found.is_locked else "; there is no lock file, so the same source can render something else"
+    )
+    return f"the app command does that by itself (`{match[0]}`){pinned}"
 
 
 def _nothing_installed(directory: str, found: tuple[str, Manager, str] | None) -> str:
@@ -465,13 +485,23 @@ def _compile(folder: Path, directory: str, command: str, program: str) -> list[S
     scripts = _json(folder / "package.json").get("scripts")
     if not isinstance(scripts, dict):
         return []
-    missing = [word for word in command.split() if word.endswith((".js", ".mjs")) and not (folder / word).exists()]
+    missing = next(_missing(folder, command), "")
     for name in ("compile", "build"):
         if missing and name in scripts and "synth" not in scripts[name]:
             compilation = f"{program} run {name}"
-            reason = f"`{compilation}`, because {missing[0]} of the app command has to be compiled first"
+            reason = f"`{compilation}`, because {missing} of the app command has to be compiled first"
             return [Step(compilation, directory, reason, is_compilation=True)]
     return []
+
+
+def _missing(folder: Path, command: str) -> Iterator[str]:
+    """Yield the names of JavaScript in a command that are not there; `node` finds them without their ending, too."""
+    for before, word in pairwise(("", *command.split())):
+        names = [word] if word.endswith((".js", ".mjs", ".cjs")) and not word.startswith("-") else []
+        if before == "node" and not names and re.fullmatch(r"[\w./][\w./-]*", word):
+            names = [word, f"{word}.js", f"{word}/index.js", f"{word}/package.json"]
+        if names and not any((folder / name).is_file() for name in names):
+            yield word
 
 
 def _script(folder: Path, command: str) -> str:

@@ -139,6 +139,66 @@ def test_install__says_why_nothing_is_installed(tmp_path: Path, files: list[str]
     assert app.nothing_installed.startswith(reason)
 
 
+@pytest.mark.parametrize(
+    ("files", "command", "own"),
+    [
+        (["Pipfile"], "pipenv install && pipenv run python main.py", "pipenv install"),
+        (["pyproject.toml"], "uv run python main.py", "uv run"),
+        (["requirements.txt"], "uv run python main.py", "uv run"),
+        (["package.json"], "npm run render", "npm install"),
+        ([], "uv run main.py", "uv run"),
+    ],
+)
+def test_install__is_left_to_an_app_command_that_does_it(
+    tmp_path: Path, files: list[str], command: str, own: str
+) -> None:
+    write(tmp_path, *files)
+    if files == ["package.json"]:
+        write(tmp_path, package_json='{"scripts": {"render": "npm install && node main.js"}}')
+    app = find(tmp_path, command=command)
+    assert app.install == ()
+    assert app.nothing_installed.startswith(f"the app command does that by itself (`{own}`)")
+    assert ("no lock file" in app.nothing_installed) == (files != ["requirements.txt"])
+
+
+@pytest.mark.parametrize(
+    ("files", "command", "install"),
+    [
+        (["Pipfile", "Pipfile.lock"], "pipenv install && pipenv run python main.py", "pipenv install --deploy"),
+        (["pyproject.toml", "uv.lock"], "uv run python main.py", "uv sync --locked"),
+        (["pyproject.toml"], "pip install . && python main.py", "python3 -m venv"),
+        (["package.json"], "npm run synth", "npm install"),
+    ],
+)
+def test_install__goes_before_an_app_command_that_finds_everything_there(
+    tmp_path: Path, files: list[str], command: str, install: str
+) -> None:
+    write(tmp_path, *files)
+    (step,) = find(tmp_path, command=command).install
+    assert step.command.startswith(install)
+
+
+@pytest.mark.parametrize(
+    ("command", "files", "is_compiled"),
+    [
+        ("node main", [], True),
+        ("node main.cjs", [], True),
+        ("node main.ts", ["main.ts"], False),
+        ("node main", ["main.js"], False),
+        ("node lib", ["lib/index.js"], False),
+        ("node main.js --rules=other.js", ["main.js"], False),
+        ("node --version && ts-node main", [], False),
+    ],
+)
+def test_install__compiles_what_node_would_not_find(
+    tmp_path: Path, command: str, files: list[str], is_compiled: bool
+) -> None:
+    write(tmp_path / "lib")
+    write(tmp_path, *files, package_json='{"scripts": {"compile": "tsc"}}')
+    steps = find(tmp_path, command=command).install
+    assert [step.command for step in steps if step.is_compilation] == ["npm run compile"] * is_compiled
+
+
 def test_install__of_an_app_beside_a_java_project_is_its_own(tmp_path: Path) -> None:
     write(tmp_path, "pom.xml")
     write(tmp_path / "deploy", "package.json")
