@@ -18,7 +18,7 @@ import shutil
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from cdk8s_publish import __version__
@@ -37,7 +37,7 @@ _log = logging.getLogger(__name__)
 FORMAT = 3
 """Raise it when a fingerprint of an earlier version must not count any more."""
 PROBE_S = 30
-MANIFESTS = ("package.json", "pyproject.toml")
+MANIFESTS = ("package.json", "pyproject.toml", "go.mod", "go.sum")
 """What package managers with workspaces read of each package."""
 TOOLS: Mapping[str, tuple[str, ...]] = {
     "python3": ("--version",),
@@ -108,9 +108,12 @@ def left_out(app: App, apps: Sequence[App]) -> tuple[str, ...]:
 def covered(app: App, apps: Sequence[App], workspace: Path) -> tuple[str, ...]:
     """Return the manifests of other apps below the folder that an app is installed in: one lock file covers them all.
 
-    Yarn and uv refuse a lock file that names a package of the workspace which is not there.
+    Yarn and uv refuse a lock file that names a package of the workspace which is not there. Go installs each module by
+    itself, and refuses a go.work that names one which is not there.
     """
-    roots = tuple(step.directory for step in app.install)
+    above = PurePosixPath(app.directory).parents
+    is_in_go_workspace = app.language == "go" and any((workspace / folder / "go.work").is_file() for folder in above)
+    roots = ("",) if is_in_go_workspace else tuple(step.directory for step in app.install)
     folders = (folder for folder in left_out(app, apps) if _is_below(folder, roots))
     files = (f"{folder}/{name}" for folder in folders for name in MANIFESTS)
     return tuple(file for file in files if _is_plain_file(workspace.resolve(), file))

@@ -116,6 +116,19 @@ def test_go__hermetic_app_is_rendered_once(shop: Checkout, golang_cli: Cli) -> N
     assert "Synth" not in second.text
 
 
+def test_go__hermetic_apps_of_one_workspace_see_each_other_s_manifests(shop: Checkout, golang_cli: Cli) -> None:
+    shop.write("go.work", b"go 1.18\n\nuse (\n\t./apps/one\n\t./apps/two\n)\n")
+    for app in ("one", "two"):
+        for name, content in {"cdk8s.yaml": b"app: go run .\n", "main.go": MAIN, "go.mod": MOD, "go.sum": SUM}.items():
+            shop.write(f"apps/{app}/{name}", content.replace(b"example.com/shop", f"example.com/{app}".encode()))
+    for name in ("main.go", "go.mod", "go.sum", "cdk8s.yaml"):
+        (shop.path / name).unlink()
+    options = ("--working-directory", "apps/*", "--path", "{app}", "--hermetic", "true", "--app-env", "GOCACHE")
+    golang_cli.run(*options, cwd=shop.path).ok()
+    assert shop.origin.files("manifests")["two/web.yaml"] == MANIFEST
+    assert "Synth" not in golang_cli.run(*options, cwd=shop.path).ok().text
+
+
 TYPED = b"""package main
 
 import (
