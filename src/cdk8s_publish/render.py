@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from cdk8s_publish import commands, hermetic, imports, synth
 from cdk8s_publish.errors import PublishError, SynthError
-from cdk8s_publish.snapshot import snapshot
+from cdk8s_publish.snapshot import snapshot, state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -51,14 +51,38 @@ def render(
 ) -> tuple[RenderedManifests, ...]:
     """Copy the checkout into `private`, install what the apps need and run them; results are in the order of `apps`.
 
-    A hermetic app gets a copy of its own, without the folders of its `neighbours`.
+    A hermetic app gets a copy of its own, without the folders of its `neighbours`. Several copies share the files that
+    lie in no app's folder, for they may be many; should an app write into one in place, which the others would see,
+    everything is rendered again without that.
 
     Raises:
         SynthError: names every app that failed; the evidence says what the others rendered.
 
     """
+    is_sharing = options.visible is not None and len(apps) > 1
+    outcomes, is_untouched = _outcomes(apps, private, options, console, neighbours, is_sharing=is_sharing)
+    if not is_untouched:
+        _log.warning("An app writes into a file outside its folder: rendering again, each with files of its own")
+        again = private / "apart"
+        again.mkdir(mode=0o711)
+        outcomes, _ = _outcomes(apps, again, options, console, neighbours, is_sharing=False)
+    return _all_or_error(apps, outcomes)
+
+
+def _outcomes(  # noqa: PLR0913 - see `render`
+    apps: Sequence[App],
+    private: Path,
+    options: SynthOptions,
+    console: Console,
+    neighbours: Sequence[App],
+    *,
+    is_sharing: bool,
+) -> tuple[list[RenderedManifests | PublishError], bool]:
+    """Return what became of each app, and whether the files that they share, if so, are as they were."""
+    shared = private / "shared"
     with console.stage("Copy the checkout"):
-        sources = _copies(apps, private, options, neighbours)
+        sources = _copies(apps, private, options, neighbours, shared if is_sharing else None)
+        before = state(shared)
     options = options._replace(home=private / "home", cache=_usable_cache(options))
     failed = _install(apps, sources, private, options, console)
     tasks = [
@@ -67,15 +91,20 @@ def render(
         if not failed[number]
     ]
     done = iter(_run_all(tasks, console))
-    return _all_or_error(apps, [error or next(done) for error in failed])
+    return [error or next(done) for error in failed], state(shared) == before
 
 
-def _copies(apps: Sequence[App], private: Path, options: SynthOptions, neighbours: Sequence[App]) -> list[Path]:
-    """Return for each app the copy of the checkout that it is rendered in."""
+def _copies(
+    apps: Sequence[App], private: Path, options: SynthOptions, neighbours: Sequence[App], shared: Path | None
+) -> list[Path]:
+    """Return for each app the copy of the checkout that it is rendered in; `shared` is made for what they share."""
     owner = None if options.uid is None else (options.uid, -1 if options.gid is None else options.gid)
     cache = [options.cache] if options.cache else []
     if options.visible is None:
         return [snapshot(options.workspace, private / "source", owner, left_out=cache)] * len(apps)
+    if shared:
+        folders = [options.workspace / app.directory for app in (*apps, *neighbours) if app.directory]
+        snapshot(options.workspace, shared, owner, left_out=[*folders, *cache], is_hermetic=True)
     return [
         snapshot(
             options.workspace,
@@ -83,6 +112,7 @@ def _copies(apps: Sequence[App], private: Path, options: SynthOptions, neighbour
             owner,
             left_out=[*(options.workspace / folder for folder in hermetic.left_out(app, neighbours)), *cache],
             kept=[options.workspace / file for file in hermetic.covered(app, neighbours, options.workspace)],
+            twin=shared,
             is_hermetic=True,
         )
         for number, app in enumerate(apps)
