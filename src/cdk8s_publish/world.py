@@ -110,8 +110,13 @@ def synth_options(inputs: Inputs, world: World, root: Path, secrets: tuple[Secre
     if owner:
         world.private.chmod(0o711)  # its way to its own folders; ours stay closed
     uid, gid = owner or (None, None)
+    environ = commands.scrub(world.environ, [secret.reveal() for secret in secrets], world.product.denied)
+    if withheld := [name for name in inputs.app_env if name in world.environ and name not in environ]:
+        _log.warning("app-env: no app gets %s, which may hold a credential or change the render", ", ".join(withheld))
+    if inputs.app_env and not inputs.hermetic:
+        _log.warning("app-env is for hermetic apps: without `hermetic: true` the app gets every variable")
     return synth.SynthOptions(
-        environ=commands.scrub(world.environ, [secret.reveal() for secret in secrets], world.product.denied),
+        environ=environ,
         workspace=root,
         timeout_s=inputs.timeout,
         cache=_cache(inputs, root),

@@ -169,6 +169,13 @@ def test_hermetic__misses_when_a_listed_variable_differs(shop: Shop) -> None:
     assert shop.rendered() == []
 
 
+def test_hermetic__says_which_listed_variable_no_app_gets(shop: Shop) -> None:
+    result = shop.run("--app-env", "STAGE,CDK8S_OUTPUT,UNSET", CDK8S_OUTPUT="elsewhere")
+    assert "app-env: no app gets CDK8S_OUTPUT, which" in result.text
+    result = shop.run("--hermetic", "false")
+    assert "without `hermetic: true` the app gets every variable" in result.text
+
+
 def test_hermetic__misses_when_a_tool_differs(shop: Shop) -> None:
     shop.node("v24.0.1")
     shop.run()
