@@ -118,8 +118,10 @@ class Completed(NamedTuple):
     timed_out: bool = False
 
 
-def run(command: Command, *, on_line: Callable[[str], None]) -> Completed:
+def run(command: Command, *, on_line: Callable[[str], None], meanwhile: Callable[[], None] | None = None) -> Completed:
     """Run a program to its end, or to the end of its time, and end whatever it leaves behind.
+
+    `meanwhile` is called once the program has started; what the program prints is read afterwards.
 
     `on_line` gets each line of its output and error output as it comes, without a line end and harmless to print
     (see `printable`). Raises OSError when the program can't be started and SynthError when a process that it left
@@ -143,6 +145,8 @@ def run(command: Command, *, on_line: Callable[[str], None]) -> Completed:
         try:
             process = starting.result()
             ended = keeper.submit(process.wait)
+            if meanwhile:
+                meanwhile()
             has_ended = _pump(process, ended, time.monotonic() + command.timeout_s, relay)
         finally:
             # Also when a signal interrupted us between the program's start and the line above.

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cdk8s_publish import check
-from cdk8s_publish.manifests import MANIFESTS, delta, role
 from cdk8s_publish.model import Folder
 from cdk8s_publish.render import render
 from cdk8s_publish.world import find_apps, relative_folders, synth_options
@@ -23,10 +21,14 @@ def generate(inputs: Inputs, world: World) -> bytes:
 
     """
     found = find_apps(inputs, world.folder, relative_folders(inputs, world.folder, world.folder))
+    options = synth_options(inputs, world, world.folder, inputs.secrets)
+    outcome = render(found, world.private, options, world.console, found)
+    from cdk8s_publish import check  # noqa: PLC0415  # was loaded while the app ran
+    from cdk8s_publish.manifests import MANIFESTS, delta, role  # noqa: PLC0415
+
     policy = check.Policy(allow_empty=inputs.allow_empty, allow_secrets=True, allow_helm=inputs.allow_helm)
     documents = []
-    options = synth_options(inputs, world, world.folder, inputs.secrets)
-    for rendered in render(found, world.private, options, world.console, found):
+    for rendered in outcome:
         findings = check.check(delta(rendered, Folder(rendered.path)), policy, {}).findings
         check.refuse(tuple(check.located(findings, rendered.path)) if len(found) > 1 else findings)
         documents += [file.read() for file in rendered.files if role(file.path) == MANIFESTS]

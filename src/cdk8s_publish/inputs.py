@@ -6,7 +6,6 @@ page, and a contract test keeps them equal.
 
 from __future__ import annotations
 
-import difflib
 import re
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
@@ -412,6 +411,8 @@ def _shown(text: str, spec: InputSpec) -> str:
 
 
 def _closest(name: str) -> str:
+    import difflib  # noqa: PLC0415  # for mistakes only
+
     matches = difflib.get_close_matches(name, SPECS, n=1)
     return f"; did you mean `{matches[0]}`?" if matches else ""
 

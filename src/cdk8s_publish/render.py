@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
-from cdk8s_publish import commands, hermetic, imports, synth
+from cdk8s_publish import commands, synth
 from cdk8s_publish.errors import PublishError, SynthError
 from cdk8s_publish.snapshot import snapshot, state
 
@@ -102,6 +102,8 @@ def _copies(
     cache = [options.cache] if options.cache else []
     if options.visible is None:
         return [snapshot(options.workspace, private / "source", owner, left_out=cache)] * len(apps)
+    from cdk8s_publish import hermetic  # noqa: PLC0415  # few apps are, and it takes as long to load as a small copy
+
     if shared:
         folders = [options.workspace / app.directory for app in (*apps, *neighbours) if app.directory]
         snapshot(options.workspace, shared, owner, left_out=[*folders, *cache], is_hermetic=True)
@@ -122,10 +124,13 @@ def _copies(
 def _render_one(
     app: App, source: Path, private: Path, options: SynthOptions, on_line: Callable[[str], None]
 ) -> RenderedManifests:
-    place = synth.Place(app.directory, source, private, options, on_line)
-    environ = place.environ()
-    run = partial(place.run, environ=environ)
-    imports.ensure(app, place.folder, imports.Tools(run, environ["PATH"], place.cache, on_line))
+    if app.config.get("imports"):
+        from cdk8s_publish import imports  # noqa: PLC0415  # as above
+
+        place = synth.Place(app.directory, source, private, options, on_line)
+        environ = place.environ()
+        run = partial(place.run, environ=environ)
+        imports.ensure(app, place.folder, imports.Tools(run, environ["PATH"], place.cache, on_line))
     return synth.synthesize(app, source, private, options, on_line)
 
 

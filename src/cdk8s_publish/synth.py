@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -10,20 +9,12 @@ import shlex
 import shutil
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from cdk8s_publish.commands import Command, Completed, run
 from cdk8s_publish.errors import SynthError
-from cdk8s_publish.inputs import is_git_name
 from cdk8s_publish.model import (
-    CONSTRUCT_METADATA_FILE,
-    MANIFEST_SUFFIXES,
-    Finding,
-    Level,
-    Overwritten,
-    RenderedFile,
     RenderedManifests,
-    Sha,
 )
 
 if TYPE_CHECKING:
@@ -145,13 +136,14 @@ class Place:
             os.chown(folder, self._options.uid, -1 if self._options.gid is None else self._options.gid)
         return folder
 
-    def run(self, command: str, environ: Mapping[str, str]) -> Completed:
+    def run(self, command: str, environ: Mapping[str, str], meanwhile: Callable[[], None] | None = None) -> Completed:
         """Run a shell command in the app's folder, as the app's user and within its time."""
         options = self._options
         argv = ("sh", "-c", command)
         return run(
             Command(argv, self.folder, environ, options.timeout_s, options.uid, options.gid, options.hidden),
             on_line=self._on_line,
+            meanwhile=meanwhile,
         )
 
     def environ(self, *, is_app: bool = False) -> dict[str, str]:
@@ -215,6 +207,11 @@ class Place:
                     return
 
 
+def _load_what_follows() -> None:
+    """Load what is needed once the app has ended while it runs, when this process has nothing else to do."""
+    from cdk8s_publish import check, output  # noqa: F401, PLC0415
+
+
 class _Synth:
     def __init__(self, app: App, place: Place) -> None:
         self.app, self.place, self.folder, self.source = app, place, place.folder, place.source
@@ -232,18 +229,20 @@ class _Synth:
             if done.timed_out or done.returncode != 0:
                 raise _step_failure("The command `before-synth`", self.app.before, done, self.place.timeout_s)
         before = self._now()
-        done = self.place.run(self._command(), environ)
-        reported = _validation_findings(self.reports, self.out, self.folder)
+        done = self.place.run(self._command(), environ, meanwhile=_load_what_follows)
+        from cdk8s_publish.output import collect, overwritten, validation_findings  # noqa: PLC0415
+
+        reported = validation_findings(self.reports, self.out, self.folder)
         has_failed_validation = done.returncode == VALIDATION_FAILED and reported
         if done.timed_out or (done.returncode != 0 and not has_failed_validation):
             raise self._failure(done)
-        output = self._output(before)
-        files, refused = collect(output)
+        folder = self._output(before)
+        files, refused = collect(folder)
         return RenderedManifests(
             app=self.app.name,
             path=self.app.path,
             files=files,
-            overwritten=_overwritten(self.kept, output),
+            overwritten=overwritten(self.kept, folder),
             refused=(*refused, *reported),
         )
 
@@ -311,7 +310,9 @@ class _Synth:
             return self.out
         if self.own_output and self.own_output.is_dir():
             return self.own_output
-        elsewhere = _written_since(self.folder, before)
+        from cdk8s_publish.output import written_since  # noqa: PLC0415
+
+        elsewhere = written_since(self.folder, before)
         if elsewhere:
             named = os.path.dirname(elsewhere[0]) or "."
             raise SynthError(
@@ -541,131 +542,6 @@ def _distribution(name: str, version: str) -> tuple[str, str]:
     return re.sub(r"[-_.]+", "-", name).lower(), version
 
 
-def _validation_findings(reports: Path, output: Path, folder: Path) -> tuple[Finding, ...]:
-    """Return the violations that validation plugins reported (format: cdk8s-cli, lib/plugins/validation.js).
-
-    A plugin from the checkout is named by its path there, below the app's `folder`.
-    """
-    try:
-        found = json.loads(reports.read_bytes())["reports"]
-    except FileNotFoundError:
-        return ()
-    return tuple(
-        Finding(
-            level=Level.WARNING if report["summary"]["status"] == "success" else Level.ERROR,
-            rule="validation",
-            message=f"{_plugin(report, folder)}: {violation['ruleName']} ({construct['resourceName']})",
-            file=os.path.relpath(construct["manifestPath"], output),
-            hint=" ".join(filter(None, (violation.get("recommendation"), violation.get("fix")))),
-        )
-        for report in found
-        for violation in report["violations"]
-        for construct in violation["violatingConstructs"]
-    )
-
-
-def _plugin(report: Mapping[str, Any], folder: Path) -> str:
-    return str(report["summary"]["plugin"]).removeprefix(f"{folder}/")
-
-
-def _overwritten(kept: Path, output: Path) -> tuple[Overwritten, ...]:
-    """Return the bytes that the preload kept and that differ from what the file holds now."""
-    found = {}
-    for folder in sorted(kept.iterdir()):
-        for file in sorted(folder.rglob("*")):
-            if file.is_file():
-                path, content = file.relative_to(folder).as_posix(), file.read_bytes()
-                final = output / path
-                if final.is_file() and final.read_bytes() != content:
-                    found[path, content] = Overwritten(path, file)
-    return tuple(sorted(found.values(), key=lambda item: (item.path, item.location)))
-
-
-def _written_since(folder: Path, before: int) -> list[str]:
-    """Return the YAML files below a folder that were written since, links not followed."""
-    found, pending = [], [os.fspath(folder)]
-    while pending:
-        with os.scandir(pending.pop()) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    if entry.name not in {".git", "node_modules", ".venv"}:
-                        pending.append(entry.path)
-                elif entry.name.endswith(MANIFEST_SUFFIXES) and entry.stat(follow_symlinks=False).st_ctime_ns >= before:
-                    found.append(os.path.relpath(entry.path, folder))
-    return sorted(found)
-
-
 def _is_real(folder: Path) -> bool:
     """Whether no part of a path is a link: as root we would follow one to what the app itself can't read."""
     return os.path.realpath(folder) == os.fspath(folder)
-
-
-def collect(folder: Path) -> tuple[tuple[RenderedFile, ...], tuple[Finding, ...]]:
-    """Return the files of an output folder, sorted by path, and the entries that can't be published.
-
-    A link to a file inside the folder counts as a file with that content. `construct-metadata.json` at the root is
-    left out. Nothing outside the folder is read.
-    """
-    root = os.path.realpath(folder)
-    files: list[RenderedFile] = []
-    refused: list[Finding] = []
-    for path, location in _walk(root, refused):
-        content = _read(location)
-        blob = hashlib.sha1(b"blob %d\0" % len(content), usedforsecurity=False)
-        blob.update(content)
-        files.append(RenderedFile(path, location, len(content), Sha(blob.hexdigest())))
-    return tuple(sorted(files, key=lambda file: os.fsencode(file.path))), tuple(sorted(refused, key=lambda f: f.file))
-
-
-def _walk(root: str, refused: list[Finding]) -> Iterator[tuple[str, str]]:
-    """Yield path below the root and location of each publishable file; add a finding for each other entry."""
-    pending = [(root, "")]
-    while pending:
-        folder, prefix = pending.pop()
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                path = prefix + entry.name
-                if entry.is_symlink():
-                    target = _target(root, entry.path)
-                    if target is None:
-                        refused.append(_refused(path, _link_reason(root, entry.path)))
-                    else:
-                        yield path, target
-                elif is_git_name(entry.name):
-                    refused.append(_refused(path, "is named like a git folder, which no tree can hold"))
-                elif entry.is_dir(follow_symlinks=False):
-                    pending.append((entry.path, path + "/"))
-                elif not entry.is_file(follow_symlinks=False):
-                    refused.append(_refused(path, "is neither a file nor a folder (a pipe, a socket or a device)"))
-                elif path != CONSTRUCT_METADATA_FILE:
-                    yield path, entry.path
-
-
-def _target(root: str, link: str) -> str | None:
-    """Return the regular file inside the root that a link leads to."""
-    target = os.path.realpath(link)
-    return target if target.startswith(root + os.sep) and os.path.isfile(target) else None
-
-
-def _link_reason(root: str, link: str) -> str:
-    target = os.path.realpath(link)
-    if not target.startswith(root + os.sep):
-        return "is a link that leaves the output folder"
-    return "is a link to a folder" if os.path.isdir(target) else "is a link to nothing"
-
-
-def _refused(path: str, reason: str) -> Finding:
-    hint = "Let the app write plain files into its output folder, or remove the entry before it ends."
-    return Finding(Level.ERROR, "not-publishable", f"{path} {reason}.", file=path, hint=hint)
-
-
-def _read(location: str) -> bytes:
-    descriptor = os.open(location, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    try:
-        size = os.fstat(descriptor).st_size
-        content = os.read(descriptor, size + 1)
-        while len(content) != size and (more := os.read(descriptor, 1 << 20)):
-            content += more
-        return content
-    finally:
-        os.close(descriptor)

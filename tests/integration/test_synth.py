@@ -14,8 +14,9 @@ from cdk8s_publish import commands
 from cdk8s_publish.apps import find_apps
 from cdk8s_publish.errors import SynthError
 from cdk8s_publish.model import Level
+from cdk8s_publish.output import collect
 from cdk8s_publish.snapshot import snapshot
-from cdk8s_publish.synth import SynthOptions, collect, install, synthesize
+from cdk8s_publish.synth import SynthOptions, install, synthesize
 from support import golang, snapshots
 from support.programs import require, require_toolchain
 

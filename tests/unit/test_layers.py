@@ -23,7 +23,7 @@ LAYERS = (
     ("errors", "model"),
     ("landlock", "manifests"),
     ("inputs", "plan", "check", "diff", "report", "refusals", "urls", "records", "fast_import"),
-    ("about", "commands", "git_runner", "log", "parallel", "private", "snapshot", "throttle"),
+    ("about", "commands", "git_runner", "log", "output", "parallel", "private", "snapshot", "throttle"),
     ("repository", "checkout", "signing", "synth", "apps", "imports", "hermetic", "ci.*", "flux.*"),
     ("publish", "render"),
     ("world",),
