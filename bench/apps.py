@@ -43,9 +43,8 @@ const {{ App, Chart, ApiObject }} = require('cdk8s');
 const app = new App();
 const chart = new Chart(app, 'chart');
 for (let i = 0; i < {count}; i++) {{
-  const metadata = {{ name: `config-${{i}}` }};
-  const data = {{ turn: '{turn}' }};
-  new ApiObject(chart, `config-${{i}}`, {{ apiVersion: 'v1', kind: 'ConfigMap', metadata, data }});
+  const metadata = {{ name: `config-${{i}}`, labels: {{ turn: '{turn}' }} }};
+  new ApiObject(chart, `config-${{i}}`, {{ apiVersion: 'v1', kind: 'ConfigMap', metadata }});
 }}
 app.synth();
 """
@@ -54,18 +53,16 @@ from cdk8s import ApiObject, ApiObjectMetadata, App, Chart
 app = App()
 chart = Chart(app, "chart")
 for i in range({count}):
-    metadata = ApiObjectMetadata(name=f"config-{{i}}")
+    metadata = ApiObjectMetadata(name=f"config-{{i}}", labels={{"turn": "{turn}"}})
     ApiObject(chart, f"config-{{i}}", api_version="v1", kind="ConfigMap", metadata=metadata)
 app.synth()
 """
-
-
 TYPESCRIPT = """
 import {{ ApiObject, App, Chart }} from 'cdk8s';
 const app = new App();
 const chart = new Chart(app, 'chart');
 for (let i = 0; i < {count}; i++) {{
-  const metadata = {{ name: `config-${{i}}` }};
+  const metadata = {{ name: `config-${{i}}`, labels: {{ turn: '{turn}' }} }};
   new ApiObject(chart, `config-${{i}}`, {{ apiVersion: 'v1', kind: 'ConfigMap', metadata }});
 }}
 app.synth();
@@ -166,9 +163,9 @@ def one_by_one(way: Callable[[Path], Cost]) -> Callable[[Path], Cost]:
     return run
 
 
-def publish(folder: Path, *options: str) -> Cost:
+def publish(folder: Path, language: Language, *options: str) -> Cost:
     """Install the dependencies of all apps and publish them to the folder's own remote."""
-    install = f"ln -s {MODULES} node_modules"
+    install = f"ln -s {language.modules} node_modules"
     fixed = ("--working-directory", "apps/*", "--path", "{app}", "--install", install)
     return call((*OURS, "run", *fixed, *options), folder, **CACHE)
 
@@ -193,7 +190,12 @@ def measure(folder: Path, ways: Mapping[str, Callable[[Path], Cost]], repetition
     for _ in range(repetitions):
         for name, way in ways.items():
             costs[name].append(way(folder))
-    return {name: sorted(found, key=lambda cost: cost.wall)[len(found) // 2] for name, found in costs.items()}
+    return {name: middle(found) for name, found in costs.items()}
+
+
+def middle(costs: Sequence[Cost]) -> Cost:
+    """Return the cost whose wall time is the median."""
+    return sorted(costs, key=lambda cost: cost.wall)[len(costs) // 2]
 
 
 def show(title: str, costs: Mapping[str, Cost], reference: str, aim: float | None = None) -> None:
@@ -220,23 +222,20 @@ def single(base: Path, repetitions: int) -> None:
             show(f"{name}, {count} resources", costs, "cdk8s synth", aim)
 
 
-def several(base: Path, repetitions: int) -> None:
+def several(base: Path, repetitions: int, languages: Mapping[str, Language]) -> None:
     """Apps of the two most used languages, side by side, against `cdk8s synth` for one after the other."""
-    typescript = base / "typescript"
-    typescript.mkdir()
-    for name, language in (("Python", LANGUAGES["Python"]), ("TypeScript", install_typescript(typescript))):
+    for name in ("Python", "TypeScript"):
         for count in (1, 10, 50):
             folder = base / f"{name}-apps-{count}"
             for number in range(count):
-                write_app(folder / "apps" / f"app-{number}", language, 10)
+                write_app(folder / "apps" / f"app-{number}", languages[name], 10)
             ways = {"ours": many, "cdk8s synth": one_by_one(theirs)}
             costs = measure(folder, ways, repetitions if count == 1 else 1)
             show(f"{count} {name} app{'s' * (count > 1)}, against cdk8s synth in turn", costs, "cdk8s synth")
 
 
-def monorepo(base: Path, repetitions: int) -> None:
-    """Many apps, and a run in which one or none of them changed."""
-    language = LANGUAGES["JavaScript"]
+def twenty(base: Path, repetitions: int, language: Language) -> None:
+    """Twenty apps in one run, against one after the other."""
     folder = base / "twenty"
     for number in range(20):
         write_app(folder / "apps" / f"app-{number}", language, 10)
@@ -244,19 +243,22 @@ def monorepo(base: Path, repetitions: int) -> None:
     costs = measure(folder, ways, max(1, repetitions // 2))
     show("20 apps, against cdk8s synth in turn", costs, "cdk8s synth, each", 0.5)
     show("20 apps, against our own runs in turn", costs, "ours, each", 0.75)
-    folder = base / "fifty"
+
+
+def hermetic(base: Path, repetitions: int, name: str, language: Language) -> None:
+    """Fifty apps, published again when one or none of them changed."""
+    folder = base / f"{name}-hermetic"
     for number in range(50):
         write_source(folder / "apps" / f"app-{number}", language, 10)
     make_checkout(folder)
-    full = publish(folder, "--hermetic", "true")
-    rendered = publish(folder)
-    publish(folder, "--hermetic", "true")
-    unchanged = publish(folder, "--hermetic", "true")
-    write_source(folder / "apps" / "app-7", language, 10, turn=1)
-    one = publish(folder, "--hermetic", "true")
-    show("50 hermetic apps, nothing changed", {"ours": unchanged, "all": full}, "all", 0.1)
-    show("50 hermetic apps, one changed", {"ours": one, "all": full}, "all", 0.1)
-    show("50 apps, not hermetic, nothing changed", {"ours": rendered, "all": full}, "all")
+    full = publish(folder, language, "--hermetic", "true")
+    unchanged, one = [], []
+    for turn in range(1, repetitions + 1):
+        unchanged.append(publish(folder, language, "--hermetic", "true"))
+        write_source(folder / "apps" / "app-7", language, 10, turn)
+        one.append(publish(folder, language, "--hermetic", "true"))
+    show(f"50 hermetic {name} apps, none changed", {"ours": middle(unchanged), "all": full}, "all", 0.1)
+    show(f"50 hermetic {name} apps, one changed", {"ours": middle(one), "all": full}, "all", 0.1)
 
 
 def imports(base: Path, repetitions: int) -> None:
@@ -296,8 +298,12 @@ def main(argv: list[str]) -> None:
         first_line(repetitions)
         single(base, repetitions)
         imports(base, repetitions)
-        monorepo(base, repetitions)
-        several(base, repetitions)
+        twenty(base, repetitions, LANGUAGES["JavaScript"])
+        (base / "typescript").mkdir()
+        languages = {**LANGUAGES, "TypeScript": install_typescript(base / "typescript")}
+        for name, language in languages.items():
+            hermetic(base, repetitions, name, language)
+        several(base, repetitions, languages)
     finally:
         shutil.rmtree(base, ignore_errors=True)
 
