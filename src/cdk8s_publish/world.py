@@ -95,13 +95,19 @@ def _hidden(world: World, root: Path) -> tuple[Path, ...]:
 
 
 def _cache(inputs: Inputs, root: Path) -> Path | None:
+    hint = "Name a folder of its own, absolute or relative to the root of the checkout."
     try:
-        return root / Path(inputs.cache_dir).expanduser() if inputs.cache_dir else None
+        folder = root / Path(inputs.cache_dir).expanduser() if inputs.cache_dir else None
     except RuntimeError:
-        raise InputError(
-            f"cache-dir: {inputs.cache_dir!r} is in the home folder of a user who has none",
-            hint="Name the folder itself, absolute or relative to the root of the checkout.",
-        ) from None
+        reason = f"cache-dir: {inputs.cache_dir!r} is in the home folder of a user who has none"
+        raise InputError(reason, hint=hint) from None
+    if folder is None:
+        return None
+    # What is in it is left out of the copy that apps see.
+    if folder.is_file() or root.is_relative_to(folder.resolve()) or (folder / apps.CONFIG_FILE).is_file():
+        what = "a file" if folder.is_file() else "a folder that holds an app"
+        raise InputError(f"cache-dir: {inputs.cache_dir!r} is {what}", hint=hint)
+    return folder
 
 
 def synth_options(inputs: Inputs, world: World, root: Path, secrets: tuple[Secret, ...]) -> synth.SynthOptions:

@@ -61,6 +61,9 @@ def test_inputs__are_all_named_in_one_message(checkout: Checkout, cli: Cli) -> N
         ("working-directory", "no/such/folder"),
         ("working-directory", ","),
         ("cache-dir", "~nobody-of-that-name/cache"),
+        ("cache-dir", "cdk8s.yaml"),
+        ("cache-dir", "."),
+        ("cache-dir", "/"),
         ("diff-file", "rendered"),
     ],
 )
