@@ -431,6 +431,7 @@ def _caches(folder: Path) -> dict[str, str]:
         "XDG_CACHE_HOME": f"{folder}",
         "npm_config_cache": f"{folder}/npm",
         "npm_config_update_notifier": "false",
+        "PIP_NO_INPUT": "1",  # or it asks for a password, of whoever is not there, and ends with a stack trace
         "COREPACK_ENABLE_DOWNLOAD_PROMPT": "0",
         "UV_COMPILE_BYTECODE": "1",
         "XDG_DATA_HOME": f"{folder}/data",  # pnpm keeps its store there

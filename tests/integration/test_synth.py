@@ -5,6 +5,8 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +20,7 @@ from cdk8s_publish.output import collect
 from cdk8s_publish.snapshot import snapshot
 from cdk8s_publish.synth import SynthOptions, install, synthesize
 from support import golang, snapshots
-from support.programs import require, require_toolchain
+from support.programs import LOOPBACK, require, require_toolchain
 
 if TYPE_CHECKING:
     from cdk8s_publish.model import RenderedManifests
@@ -234,6 +236,31 @@ def test_install__that_a_registry_refuses_says_where_credentials_belong(workspac
         with pytest.raises(SynthError) as error:
             render(workspace, app, installs=installs)
         assert "private-registries.md" in error.value.hint
+
+
+class Unauthorized(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(401)
+        self.send_header("WWW-Authenticate", "Basic realm=acme")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_install__does_not_ask_for_a_password(workspace: Path) -> None:
+    with HTTPServer((LOOPBACK, 0), Unauthorized) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        index = f"http://{LOOPBACK}:{server.server_port}/simple"
+        try:
+            with pytest.raises(SynthError) as error:
+                render(workspace, "true", installs=f"python3 -m pip --retries 0 download -i {index} acme-charts")
+        finally:
+            server.shutdown()
+            thread.join()
+    assert "EOFError" not in error.value.evidence
+    assert "private-registries.md" in error.value.hint
 
 
 def test_synth__shows_the_last_words_of_an_app_that_fails(workspace: Path) -> None:
