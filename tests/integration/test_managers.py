@@ -512,7 +512,7 @@ def test_gradlew__fetches_its_gradle_into_the_cache(cli: Cli, tmp_path: Path) ->
     require_toolchain("gradle", "javac")
     home = Path(program("gradle")).resolve().parent.parent
     distribution = shutil.make_archive(str(tmp_path / "gradle-bin"), "zip", home.parent, home.name)
-    wrapper = f"gradle wrapper --quiet --gradle-distribution-url file://{distribution}"
+    wrapper = f"gradle --no-daemon -g $HOME/gradle wrapper --quiet --gradle-distribution-url file://{distribution}"
     files = {"cdk8s.yaml": "language: java\napp: ./gradlew render\n", **GRADLE}
     checkout = commit(Project("gradle", files, "", wrapper), tmp_path)
     done = publish(cli, checkout, GRADLE_OPTS=GRADLE_OPTS).ok()
