@@ -6,23 +6,25 @@ import contextlib
 import logging
 import os
 import time
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from cdk8s_publish import commands, synth
 from cdk8s_publish.errors import PublishError, SynthError
 from cdk8s_publish.snapshot import snapshot, state
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from concurrent.futures import Future
 
     from cdk8s_publish.apps import App, Step
     from cdk8s_publish.log import Console
     from cdk8s_publish.model import RenderedManifests
     from cdk8s_publish.synth import SynthOptions
+
+    _Outcome = RenderedManifests | PublishError | None
 
 _log = logging.getLogger(__name__)
 
@@ -35,15 +37,22 @@ CGROUP = Path("/sys/fs/cgroup")
 BUFFERED_LINES = 2_000
 """Of what an app prints while others run, that many of the first and of the last lines are kept to be shown."""
 
-T = TypeVar("T")
-T_co = TypeVar("T_co", covariant=True)
+SYNTH_TURN = 1 << 30
+"""Apps come after the last step of any installation."""
 
 
-class _Task(NamedTuple, Generic[T_co]):
-    """Something to run whose output belongs together; `work` is handed where its lines go."""
+class _Task(NamedTuple):
+    """Something to run whose output belongs together; `work` is handed where its lines go.
+
+    It starts when everything of an earlier `turn` in the same `copy` of the checkout has ended, for an app may use
+    what is installed anywhere in its copy. `needs` are the numbers of the tasks without whose success it is not run.
+    """
 
     title: str
-    work: Callable[[Callable[[str], None]], T_co]
+    work: Callable[[Callable[[str], None]], RenderedManifests | None]
+    copy: Path
+    turn: int
+    needs: tuple[int, ...] = ()
 
 
 def render(
@@ -84,14 +93,12 @@ def _outcomes(  # noqa: PLR0913 - see `render`
         sources = _copies(apps, private, options, neighbours, shared if is_sharing else None)
         before = state(shared)
     options = options._replace(home=private / "home", cache=_usable_cache(options))
-    failed = _install(apps, sources, private, options, console)
-    tasks = [
-        _Task(f"Synth {app.name}", partial(_render_one, app, sources[number], private / f"app-{number}", options))
-        for number, app in enumerate(apps)
-        if not failed[number]
-    ]
-    done = iter(_run_all(tasks, console))
-    return [error or next(done) for error in failed], state(shared) == before
+    _say_what_is_installed(apps, sources, private, options)
+    tasks = _tasks(apps, sources, private, options)
+    done = _run_all(tasks, console)
+    # One for each app stands at the end; without an error it is what the app rendered.
+    outcomes = cast("list[RenderedManifests | PublishError]", done[-len(apps) :])
+    return outcomes, state(shared) == before
 
 
 def _copies(
@@ -156,35 +163,33 @@ def _usable_cache(options: SynthOptions) -> Path | None:
     return folder if done.returncode == 0 else None
 
 
-def _install(
-    apps: Sequence[App], sources: Sequence[Path], private: Path, options: SynthOptions, console: Console
-) -> list[PublishError | None]:
-    """Run every installation step once, also where several apps share it; return the failure for each app.
-
-    The first steps of all apps run side by side, then the second ones: they need what the first ones made.
-    """
-    needed = [[(source, step) for step in app.install] for app, source in zip(apps, sources, strict=True)]
-    steps = tuple(dict.fromkeys(step for steps in needed for step in steps))
+def _say_what_is_installed(apps: Sequence[App], sources: Sequence[Path], private: Path, options: SynthOptions) -> None:
     pins = {pin: source for app, source in zip(apps, sources, strict=True) for pin in app.pins}
     for sentence in synth.mismatches(pins, private / "versions", options):
         _log.warning("%s", sentence)
-    for step in dict.fromkeys(step for _, step in steps):
+    for step in dict.fromkeys(step for app in apps for step in app.install):
         _log.info("Install with %s", step.reason)
         if step.warning:
             _log.warning("%s", step.warning)
-    outcomes: dict[tuple[Path, Step], PublishError | None] = {}
-    for turn in range(max(map(len, needed), default=0)):
-        ready = [steps[turn] for steps in needed if steps[turn:] and not any(map(outcomes.get, steps[:turn]))]
-        due = [step for step in dict.fromkeys(ready) if step not in outcomes]
-        tasks = [
-            _Task(
-                f"{'Compile' if step.is_compilation else 'Install'} in {step.directory or 'the root of the checkout'}",
-                partial(synth.install, step, source, private / f"install-{turn}-{number}", options),
-            )
-            for number, (source, step) in enumerate(due)
-        ]
-        outcomes |= zip(due, _run_all(tasks, console), strict=True)
-    return [next(filter(None, map(outcomes.get, steps)), None) for steps in needed]
+
+
+def _tasks(apps: Sequence[App], sources: Sequence[Path], private: Path, options: SynthOptions) -> list[_Task]:
+    """Return every installation step once, also where several apps share it, and after them one task for each app."""
+    numbers: dict[tuple[Path, Step], int] = {}
+    tasks, synths = list[_Task](), list[_Task]()
+    for number, (app, source) in enumerate(zip(apps, sources, strict=True)):
+        needs: tuple[int, ...] = ()
+        for turn, step in enumerate(app.install):
+            if (source, step) not in numbers:
+                numbers[source, step] = len(tasks)
+                place = step.directory or "the root of the checkout"
+                title = f"{'Compile' if step.is_compilation else 'Install'} in {place}"
+                work = partial(synth.install, step, source, private / f"install-{len(tasks)}", options)
+                tasks.append(_Task(title, work, source, turn, needs))
+            needs = (*needs, numbers[source, step])
+        render_it = partial(_render_one, app, source, private / f"app-{number}", options)
+        synths.append(_Task(f"Synth {app.name}", render_it, source, SYNTH_TURN, needs))
+    return tasks + synths
 
 
 def _all_or_error(
@@ -212,28 +217,62 @@ def _all_or_error(
     raise error
 
 
-def _run_all(tasks: Sequence[_Task[T]], console: Console) -> list[T | PublishError]:
-    """Run tasks side by side and return for each what it returned or the error that it raised on purpose."""
-    if not tasks:
-        return []
-    if len(tasks) == 1:
-        with console.stage(tasks[0].title), console.foreign():
-            return [_outcome(tasks[0], console.line)]
-    workers, under_way = _workers(len(tasks)), list[str]()
-    _log.info("%s and %d more, %d at a time", tasks[0].title, len(tasks) - 1, workers)
+def _run_all(tasks: Sequence[_Task], console: Console) -> list[_Outcome]:
+    """Run tasks, side by side where they may, and return what each returned or the error that it raised on purpose."""
+    outcomes: dict[int, _Outcome] = {}
+    while ready := _ready(tasks, outcomes):
+        if len(ready) == 1:  # alone: what it prints is shown as it comes
+            task = tasks[ready[0]]
+            with console.stage(task.title), console.foreign():
+                outcomes[ready[0]] = _outcome(task, console.line)
+        else:
+            _run_side_by_side(tasks, outcomes, console)
+    return [outcomes[number] for number in range(len(tasks))]
+
+
+def _run_side_by_side(tasks: Sequence[_Task], outcomes: dict[int, _Outcome], console: Console) -> None:
+    """Run tasks until none is under way and less than two can start; add what became of them to `outcomes`."""
+    ready = _ready(tasks, outcomes)
+    workers, under_way = _workers(len(tasks) - len(outcomes)), list[str]()
+    _log.info("%s and %d more, %d at a time", tasks[ready[0]].title, len(ready) - 1, workers)
+    running: dict[Future[_Outcome], int] = {}
     with (
         console.waiting(lambda: ", ".join(under_way)),
         ThreadPoolExecutor(workers, thread_name_prefix="app") as pool,
     ):
-        running = [pool.submit(_buffered, task, console, under_way) for task in tasks]
         try:
-            return [future.result() for future in running]
+            while running or len(ready) > 1:
+                for number in ready:
+                    running[pool.submit(_buffered, tasks[number], console, under_way)] = number
+                ended, _ = wait(running, return_when=FIRST_COMPLETED)
+                for future in ended:
+                    outcomes[running.pop(future)] = future.result()
+                ready = _ready(tasks, outcomes, running.values())
         except BaseException:
             _end(running)
             raise
 
 
-def _end(running: Sequence[Future[Any]]) -> None:
+def _ready(tasks: Sequence[_Task], outcomes: dict[int, _Outcome], started: Collection[int] = ()) -> list[int]:
+    """Return the numbers of the tasks that can start; what can't any more gets the error of what it needs."""
+    while True:
+        left = [number for number in range(len(tasks)) if number not in outcomes]
+        turns: dict[Path, int] = {}
+        for number in left:
+            turns[tasks[number].copy] = min(tasks[number].turn, turns.get(tasks[number].copy, SYNTH_TURN))
+        ready = [number for number in left if number not in started and tasks[number].turn == turns[tasks[number].copy]]
+        lost = {number: error for number in ready if (error := _error(outcomes, tasks[number].needs))}
+        if not lost:
+            return ready
+        outcomes |= lost
+
+
+def _error(outcomes: Mapping[int, _Outcome], needs: Iterable[int]) -> PublishError | None:
+    errors = (outcomes[number] for number in needs)
+    return next((error for error in errors if isinstance(error, PublishError)), None)
+
+
+def _end(running: Collection[Future[_Outcome]]) -> None:
     """End what runs in other threads after an interrupt: they would go on until their own time is up."""
     for future in running:
         future.cancel()
@@ -241,7 +280,7 @@ def _end(running: Sequence[Future[Any]]) -> None:
         commands.end_all()
 
 
-def _buffered(task: _Task[T], console: Console, under_way: list[str]) -> T | PublishError:
+def _buffered(task: _Task, console: Console, under_way: list[str]) -> _Outcome:
     """Run a task and print its lines together when it has ended."""
     lines = commands.Excerpt(BUFFERED_LINES, BUFFERED_LINES)
     start = time.monotonic()
@@ -252,7 +291,7 @@ def _buffered(task: _Task[T], console: Console, under_way: list[str]) -> T | Pub
     return outcome
 
 
-def _outcome(task: _Task[T], on_line: Callable[[str], None]) -> T | PublishError:
+def _outcome(task: _Task, on_line: Callable[[str], None]) -> _Outcome:
     try:
         return task.work(on_line)
     except PublishError as error:

@@ -37,12 +37,15 @@ class Monorepo:
         folder.mkdir(parents=True)
         (folder / "cdk8s.yaml").write_text(f"app: |\n  {command}\n")
 
-    def render(self, *directories: str, path: str = "{app}", install: str = "none") -> tuple[RenderedManifests, ...]:
+    def render(
+        self, *directories: str, path: str = "{app}", install: str = "none", is_hermetic: bool = False
+    ) -> tuple[RenderedManifests, ...]:
         found = find_apps(self.workspace, directories, command="", output="", install=install, path=path)
-        options = SynthOptions(commands.scrub(os.environ, []), self.workspace, timeout_s=30)
+        visible = ("PATH",) if is_hermetic else None
+        options = SynthOptions(commands.scrub(os.environ, []), self.workspace, timeout_s=30, visible=visible)
         console = Console(self.screen, Shell())
         with logging_to(console, is_verbose=False):
-            return render.render(found, self.private, options, console)
+            return render.render(found, self.private, options, console, found)
 
     @property
     def printed(self) -> list[str]:
@@ -90,6 +93,34 @@ def test_render__installs_once_what_apps_share(monorepo: Monorepo, monkeypatch: 
     monkeypatch.setattr(apps, "MANAGERS", {"python": (pip,)})
     rendered = monorepo.render("apps/*", install="auto")
     assert [item.files[0].read() for item in rendered] == [b"once\n", b"once\n"]
+
+
+def test_render__waits_for_every_installation_in_its_copy_of_the_checkout(
+    monorepo: Monorepo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(render, "_workers", lambda tasks: tasks)
+    pip = Manager("pip", ("requirements.txt",), "npm --version && npm --version && npm --version && echo a: 1 > made")
+    monkeypatch.setattr(apps, "MANAGERS", {"python": (pip,)})
+    monorepo.add("user", "cp ../maker/made $CDK8S_OUTDIR/made.yaml")
+    monorepo.add("maker", "cp made $CDK8S_OUTDIR/made.yaml")
+    (monorepo.workspace / "maker" / "requirements.txt").write_text("")
+    rendered = monorepo.render("maker", "user", install="auto")
+    assert [item.files[0].read() for item in rendered] == [b"a: 1\n", b"a: 1\n"]
+
+
+def test_render__does_not_wait_for_installations_in_other_copies(
+    monorepo: Monorepo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(render, "_workers", lambda tasks: tasks)
+    # What is installed for the slow app waits for the quick app to run.
+    fifo = monorepo.private.parent / "fifo"
+    os.mkfifo(fifo)
+    monkeypatch.setattr(apps, "MANAGERS", {"python": (Manager("pip", ("requirements.txt",), f"cat {fifo}"),)})
+    monorepo.add("slow", write("slow"))
+    monorepo.add("quick", f"{write('quick')}; echo > {fifo}")
+    (monorepo.workspace / "slow" / "requirements.txt").write_text("")
+    rendered = monorepo.render("quick", "slow", install="auto", is_hermetic=True)
+    assert [item.app for item in rendered] == ["quick", "slow"]
 
 
 def test_render__compiles_when_the_installation_is_done(monorepo: Monorepo, monkeypatch: pytest.MonkeyPatch) -> None:
