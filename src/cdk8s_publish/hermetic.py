@@ -195,7 +195,8 @@ class Machine:
 
     def _digest(self, word: str) -> str:
         if word not in self._digests:
-            program = shutil.which(word, path=self._path) if word and "/" not in word else None
+            # A path that is relative is one in the checkout.
+            program = shutil.which(word, path=self._path) if word.startswith("/") or "/" not in word else None
             with contextlib.suppress(PermissionError):
                 self._digests[word] = f"{word} {file_digest(program)}" if program else ""
         return self._digests.get(word, "")

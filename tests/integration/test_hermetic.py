@@ -182,11 +182,12 @@ def test_hermetic__misses_when_a_tool_differs(shop: Shop) -> None:
     assert shop.rendered() == ["one", "two"]
 
 
-def test_hermetic__misses_when_a_program_differs_that_a_command_names(shop: Shop) -> None:
+@pytest.mark.parametrize("is_absolute", [True, False])
+def test_hermetic__misses_when_a_program_differs_that_a_command_names(shop: Shop, is_absolute: bool) -> None:
     program = shop.programs / "template-engine"
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
-    shop.app("one", "x=$(template-engine)")
+    shop.app("one", f"x=$({program if is_absolute else program.name})")
     shop.run()
     assert shop.rendered() == ["one"]
     program.write_text("#!/bin/sh\necho newer\n")
