@@ -417,10 +417,12 @@ def _foreign(ancestor: int) -> list[tuple[int, bool]]:
     Foreign code starts in a session of its own and no process can join another session: what shares ours is ours.
     """
     children: dict[int, list[tuple[int, int]]] = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            fields = stat.read_bytes().rpartition(b")")[2].split()
-            children.setdefault(int(fields[1]), []).append((int(stat.parent.name), int(fields[3])))
+    processes = Path("/proc").iterdir() if sys.platform.startswith("linux") else ()
+    for process in processes:
+        with contextlib.suppress(OSError, ValueError):  # it has ended meanwhile, or is no process
+            number = int(process.name)
+            fields = (process / "stat").read_bytes().rpartition(b")")[2].split()
+            children.setdefault(int(fields[1]), []).append((number, int(fields[3])))
     ours, me = os.getsid(0), os.getpid()
     found, pending = [], [ancestor]
     while pending:
