@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from concurrent.futures import Future
 
-    from cdk8s_publish.apps import App, Step
+    from cdk8s_publish.apps import App
+    from cdk8s_publish.installation import Step
     from cdk8s_publish.log import Console
     from cdk8s_publish.model import RenderedManifests
     from cdk8s_publish.synth import SynthOptions

@@ -20,7 +20,9 @@ from cdk8s_publish.model import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from cdk8s_publish.apps import App, Pin, Step
+    from cdk8s_publish.apps import App
+    from cdk8s_publish.installation import Step
+    from cdk8s_publish.pins import Pin
 
 PRELOAD = Path(__file__).with_name("preload.cjs")
 PROBE_S = 30

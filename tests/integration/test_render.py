@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cdk8s_publish import apps, commands, log, render
-from cdk8s_publish.apps import Manager, find_apps
+from cdk8s_publish import commands, installation, log, render
+from cdk8s_publish.apps import find_apps
 from cdk8s_publish.ci.shell import Shell
 from cdk8s_publish.errors import InputError, SynthError
+from cdk8s_publish.installation import Manager
 from cdk8s_publish.log import Console, logging_to
 from cdk8s_publish.synth import SynthOptions
 
@@ -90,7 +91,7 @@ def test_render__installs_once_what_apps_share(monorepo: Monorepo, monkeypatch: 
         monorepo.add(f"apps/{name}", "cp ../../.venv/count $CDK8S_OUTDIR/count.yaml")
     (monorepo.workspace / "requirements.txt").write_text("")
     pip = Manager("pip", ("requirements.txt",), "mkdir -p .venv && echo once >> .venv/count", (".venv",))
-    monkeypatch.setattr(apps, "MANAGERS", {"python": (pip,)})
+    monkeypatch.setattr(installation, "MANAGERS", {"python": (pip,)})
     rendered = monorepo.render("apps/*", install="auto")
     assert [item.files[0].read() for item in rendered] == [b"once\n", b"once\n"]
 
@@ -100,7 +101,7 @@ def test_render__waits_for_every_installation_in_its_copy_of_the_checkout(
 ) -> None:
     monkeypatch.setattr(render, "_workers", lambda tasks: tasks)
     pip = Manager("pip", ("requirements.txt",), "npm --version && npm --version && npm --version && echo a: 1 > made")
-    monkeypatch.setattr(apps, "MANAGERS", {"python": (pip,)})
+    monkeypatch.setattr(installation, "MANAGERS", {"python": (pip,)})
     monorepo.add("user", "cp ../maker/made $CDK8S_OUTDIR/made.yaml")
     monorepo.add("maker", "cp made $CDK8S_OUTDIR/made.yaml")
     (monorepo.workspace / "maker" / "requirements.txt").write_text("")
@@ -115,7 +116,7 @@ def test_render__does_not_wait_for_installations_in_other_copies(
     # What is installed for the slow app waits for the quick app to run.
     fifo = monorepo.private.parent / "fifo"
     os.mkfifo(fifo)
-    monkeypatch.setattr(apps, "MANAGERS", {"python": (Manager("pip", ("requirements.txt",), f"cat {fifo}"),)})
+    monkeypatch.setattr(installation, "MANAGERS", {"python": (Manager("pip", ("requirements.txt",), f"cat {fifo}"),)})
     monorepo.add("slow", write("slow"))
     monorepo.add("quick", f"{write('quick')}; echo > {fifo}")
     (monorepo.workspace / "slow" / "requirements.txt").write_text("")
@@ -126,7 +127,7 @@ def test_render__does_not_wait_for_installations_in_other_copies(
 def test_render__compiles_when_the_installation_is_done(monorepo: Monorepo, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(render, "_workers", lambda tasks: tasks)
     npm = Manager("npm", ("package.json",), "npm --version && npm --version && npm --version && echo done > installed")
-    monkeypatch.setattr(apps, "MANAGERS", {"node": (npm,)})
+    monkeypatch.setattr(installation, "MANAGERS", {"node": (npm,)})
     for name in ("a", "b"):
         monorepo.add(name, "cp main.js $CDK8S_OUTDIR/main.yaml")
         (monorepo.workspace / name / "package.json").write_text('{"scripts": {"compile": "cp installed main.js"}}')
@@ -137,7 +138,7 @@ def test_render__compiles_when_the_installation_is_done(monorepo: Monorepo, monk
 def test_render__does_not_compile_after_an_installation_that_failed(
     monorepo: Monorepo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(apps, "MANAGERS", {"node": (Manager("npm", ("package.json",), "exit 5"),)})
+    monkeypatch.setattr(installation, "MANAGERS", {"node": (Manager("npm", ("package.json",), "exit 5"),)})
     monorepo.add("a", "node main.js")
     (monorepo.workspace / "a" / "package.json").write_text('{"scripts": {"compile": "echo ran"}}')
     with pytest.raises(SynthError, match="Installing dependencies in a failed with exit code 5"):

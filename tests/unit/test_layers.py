@@ -22,8 +22,8 @@ ROOT = PACKAGE.parent.parent
 LAYERS = (
     ("errors", "model"),
     ("landlock", "manifests"),
-    ("inputs", "plan", "check", "diff", "report", "refusals", "urls", "records", "fast_import"),
-    ("about", "commands", "git_runner", "log", "output", "parallel", "private", "snapshot", "throttle"),
+    ("inputs", "plan", "check", "diff", "report", "refusals", "urls", "records", "fast_import", "installation"),
+    ("about", "commands", "git_runner", "log", "output", "parallel", "pins", "private", "snapshot", "throttle"),
     ("repository", "checkout", "signing", "synth", "apps", "imports", "hermetic", "ci.*", "flux.*"),
     ("publish", "render"),
     ("world",),
