@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
 
     from cdk8s_publish.apps import App
-    from cdk8s_publish.synth import SynthOptions
+    from cdk8s_publish.place import SynthOptions
 
 _log = logging.getLogger(__name__)
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from cdk8s_publish import commands, synth
 from cdk8s_publish.errors import PublishError, SynthError
+from cdk8s_publish.place import Place
 from cdk8s_publish.snapshot import snapshot, state
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from cdk8s_publish.installation import Step
     from cdk8s_publish.log import Console
     from cdk8s_publish.model import RenderedManifests
-    from cdk8s_publish.synth import SynthOptions
+    from cdk8s_publish.place import SynthOptions
 
     _Outcome = RenderedManifests | PublishError | None
 
@@ -135,7 +136,7 @@ def _render_one(
     if app.config.get("imports"):
         from cdk8s_publish import imports  # noqa: PLC0415  # as above
 
-        place = synth.Place(app.directory, source, private, options, on_line)
+        place = Place(app.directory, source, private, options, on_line)
         environ = place.environ()
         run = partial(place.run, environ=environ)
         imports.ensure(app, place.folder, imports.Tools(run, environ["PATH"], place.cache, on_line))
@@ -166,8 +167,11 @@ def _usable_cache(options: SynthOptions) -> Path | None:
 
 def _say_what_is_installed(apps: Sequence[App], sources: Sequence[Path], private: Path, options: SynthOptions) -> None:
     pins = {pin: source for app, source in zip(apps, sources, strict=True) for pin in app.pins}
-    for sentence in synth.mismatches(pins, private / "versions", options):
-        _log.warning("%s", sentence)
+    if pins:
+        from cdk8s_publish import install  # noqa: PLC0415  # many an app needs nothing of it
+
+        for sentence in install.mismatches(pins, private / "versions", options):
+            _log.warning("%s", sentence)
     for step in dict.fromkeys(step for app in apps for step in app.install):
         _log.info("Install with %s", step.reason)
         if step.warning:
@@ -182,10 +186,12 @@ def _tasks(apps: Sequence[App], sources: Sequence[Path], private: Path, options:
         needs: tuple[int, ...] = ()
         for turn, step in enumerate(app.install):
             if (source, step) not in numbers:
+                from cdk8s_publish import install  # noqa: PLC0415  # as above
+
                 numbers[source, step] = len(tasks)
                 place = step.directory or "the root of the checkout"
                 title = f"{'Compile' if step.is_compilation else 'Install'} in {place}"
-                work = partial(synth.install, step, source, private / f"install-{len(tasks)}", options)
+                work = partial(install.install, step, source, private / f"install-{len(tasks)}", options)
                 tasks.append(_Task(title, work, source, turn, needs))
             needs = (*needs, numbers[source, step])
         render_it = partial(_render_one, app, source, private / f"app-{number}", options)

@@ -8,8 +8,9 @@ import pwd
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from cdk8s_publish import apps, commands, synth
+from cdk8s_publish import apps, commands
 from cdk8s_publish.errors import InputError
+from cdk8s_publish.place import SynthOptions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -110,7 +111,7 @@ def _cache(inputs: Inputs, root: Path) -> Path | None:
     return folder
 
 
-def synth_options(inputs: Inputs, world: World, root: Path, secrets: tuple[Secret, ...]) -> synth.SynthOptions:
+def synth_options(inputs: Inputs, world: World, root: Path, secrets: tuple[Secret, ...]) -> SynthOptions:
     """Return as whom and with which environment the apps of the checkout at `root` run; no secret is in it."""
     owner = _foreign_user(root)
     if owner:
@@ -121,7 +122,7 @@ def synth_options(inputs: Inputs, world: World, root: Path, secrets: tuple[Secre
         _log.warning("app-env: no app gets %s, which may hold a credential or change the render", ", ".join(withheld))
     if inputs.app_env and not inputs.hermetic:
         _log.warning("app-env is for hermetic apps: without `hermetic: true` the app gets every variable")
-    return synth.SynthOptions(
+    return SynthOptions(
         environ=environ,
         workspace=root,
         timeout_s=inputs.timeout,

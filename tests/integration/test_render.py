@@ -15,7 +15,7 @@ from cdk8s_publish.ci.shell import Shell
 from cdk8s_publish.errors import InputError, SynthError
 from cdk8s_publish.installation import Manager
 from cdk8s_publish.log import Console, logging_to
-from cdk8s_publish.synth import SynthOptions
+from cdk8s_publish.place import SynthOptions
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,10 +15,12 @@ import pytest
 from cdk8s_publish import commands
 from cdk8s_publish.apps import find_apps
 from cdk8s_publish.errors import SynthError
+from cdk8s_publish.install import install
 from cdk8s_publish.model import Level
 from cdk8s_publish.output import collect
+from cdk8s_publish.place import SynthOptions
 from cdk8s_publish.snapshot import snapshot
-from cdk8s_publish.synth import SynthOptions, install, synthesize
+from cdk8s_publish.synth import synthesize
 from support import golang, snapshots
 from support.programs import LOOPBACK, require, require_toolchain
 
