@@ -71,6 +71,8 @@ class _Synth:
             raise self._failure(done)
         folder = self._output(before)
         files, refused = collect(folder)
+        if not files and any(line.lstrip().startswith("apiVersion:") for line in done.excerpt):
+            raise self._printed(done)
         return RenderedManifests(
             app=self.app.name,
             path=self.app.path,
@@ -170,6 +172,14 @@ class _Synth:
             now = marker.stat().st_ctime_ns
         marker.unlink()
         return now
+
+    def _printed(self, done: Completed) -> SynthError:
+        return SynthError(
+            f"The app {self.app.name} printed manifests and wrote none.",
+            evidence="\n".join(done.excerpt),
+            hint="What is published is what it writes into the folder in CDK8S_OUTDIR: leave `--stdout` out of the app "
+            'command, or lead there what it prints: `> "$CDK8S_OUTDIR/app.yaml"`.',
+        )
 
     def _failure(self, done: Completed) -> SynthError:
         name, evidence = self.app.name, "\n".join(done.excerpt)

@@ -265,6 +265,12 @@ def test_install__does_not_ask_for_a_password(workspace: Path) -> None:
     assert "private-registries.md" in error.value.hint
 
 
+def test_synth__names_an_app_that_prints_what_it_should_write(workspace: Path) -> None:
+    with pytest.raises(SynthError, match="The app workspace printed manifests and wrote none") as error:
+        render(workspace, "echo 'apiVersion: v1'; echo 'kind: ConfigMap'")
+    assert "CDK8S_OUTDIR" in error.value.hint
+
+
 def test_synth__shows_the_last_words_of_an_app_that_fails(workspace: Path) -> None:
     with pytest.raises(
         SynthError, match="The app workspace failed with exit code 3: echo no good >&2; exit 3"
