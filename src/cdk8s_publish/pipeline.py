@@ -25,7 +25,7 @@ from cdk8s_publish.model import (
     RenderedManifests,
     Secret,
 )
-from cdk8s_publish.render import render
+from cdk8s_publish.render import checkout_copy, render
 from cdk8s_publish.repository import Repository
 from cdk8s_publish.signing import SigningKey, armored, sign
 from cdk8s_publish.world import find_apps, relative_folders, synth_options
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from cdk8s_publish.ci import Facts
     from cdk8s_publish.inputs import Inputs
     from cdk8s_publish.model import Finding, Sha
+    from cdk8s_publish.place import SynthOptions
     from cdk8s_publish.world import World
 
 _log = logging.getLogger(__name__)
@@ -71,11 +72,7 @@ def run(inputs: Inputs, world: World) -> Result:
     if remark.result():
         _log.warning("%s", remark.result())
     target = _target(inputs, world, place, _Work(folders, found, fingerprints), environ.result())
-    with world.console.stage(f"Look at `{inputs.branch}`"):
-        seen = publish.look(target)
-        _log.info("%s: %s", seen.plan.action, seen.plan.reason)
-        for warning in seen.plan.warnings:
-            _log.warning("%s", warning)
+    seen = _look(world, target, options)
     if seen.plan.action is Action.SKIP:
         return Result(publish.skipped(target, seen), place.context, place.target.url)
     known = _published(target, seen)
@@ -92,6 +89,24 @@ def run(inputs: Inputs, world: World) -> Result:
             again.mkdir(mode=0o711)
             publication, review = publish.publish(target, seen, render(found, again, options, world.console, found))
     return Result(publication, place.context, place.target.url, review.findings if review else ())
+
+
+def _look(world: World, target: publish.Target, options: SynthOptions) -> publish.Look:
+    """Look at the target branch, and copy the checkout meanwhile.
+
+    Installing and rendering wait: what this look says may make them unnecessary, and no foreign code runs beside a
+    process that holds the credential.
+    """
+    with ThreadPoolExecutor(1, "copy") as beside:
+        copied = beside.submit(checkout_copy, world.private, options) if options.visible is None else None
+        with world.console.stage(f"Look at `{target.inputs.branch}`"):
+            seen = publish.look(target)
+            _log.info("%s: %s", seen.plan.action, seen.plan.reason)
+            for warning in seen.plan.warnings:
+                _log.warning("%s", warning)
+    if copied:
+        copied.result()
+    return seen
 
 
 def _first_folder(base: Path, inputs: Inputs) -> Path:

@@ -107,10 +107,9 @@ def _copies(
     apps: Sequence[App], private: Path, options: SynthOptions, neighbours: Sequence[App], shared: Path | None
 ) -> list[Path]:
     """Return for each app the copy of the checkout that it is rendered in; `shared` is made for what they share."""
-    owner = None if options.uid is None else (options.uid, -1 if options.gid is None else options.gid)
-    cache = [options.cache] if options.cache else []
+    owner, cache = _owner(options), [options.cache] if options.cache else []
     if options.visible is None:
-        return [snapshot(options.workspace, private / "source", owner, left_out=cache)] * len(apps)
+        return [checkout_copy(private, options)] * len(apps)
     from cdk8s_publish import hermetic  # noqa: PLC0415  # few apps are, and it takes as long to load as a small copy
 
     if shared:
@@ -128,6 +127,18 @@ def _copies(
         )
         for number, app in enumerate(apps)
     ]
+
+
+def checkout_copy(private: Path, options: SynthOptions) -> Path:
+    """Return the copy of the checkout for apps that are not hermetic; it is made once, at the first call."""
+    copy = private / "source"
+    if not copy.exists():
+        snapshot(options.workspace, copy, _owner(options), left_out=[options.cache] if options.cache else [])
+    return copy
+
+
+def _owner(options: SynthOptions) -> tuple[int, int] | None:
+    return None if options.uid is None else (options.uid, -1 if options.gid is None else options.gid)
 
 
 def _render_one(
