@@ -281,6 +281,7 @@ def _flux(options: Mapping[str, Any], node: str, stdout: TextIO) -> int:
         with contextlib.suppress(InputError):  # outside a checkout; `parse` asks for the URL
             raw["url"] = split_credential(Checkout(Path.cwd(), {}).remote_url())[0]
     stdout.write(charts.render(charts.parse(raw), node))
+    stdout.flush()
     return 0
 
 
