@@ -63,9 +63,14 @@ class App(NamedTuple):
         return (is_helm or bool(self.config.get("validations"))) and not self._calls_cli
 
     @property
-    def _calls_cli(self) -> bool:
+    def validates_itself(self) -> bool:
+        """Whether the app command calls `cdk8s synth`, once, which validates what cdk8s.yaml asks for."""
+        return bool(self.config.get("validations")) and self._calls_cli == 1
+
+    @property
+    def _calls_cli(self) -> int:
         words = (self.script or self.command).split()
-        return any(
+        return sum(
             word.endswith(("cdk8s", "cdk8s-cli")) and after.startswith("synth") for word, after in pairwise(words)
         )
 

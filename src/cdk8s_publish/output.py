@@ -19,7 +19,7 @@ from cdk8s_publish.model import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 
@@ -53,11 +53,17 @@ def overwritten(kept: Path, output: Path) -> tuple[Overwritten, ...]:
     return tuple(sorted(found.values(), key=lambda item: (item.path, item.location)))
 
 
-def validation_findings(reports: Path, output: Path, folder: Path) -> tuple[Finding, ...]:
+def validation_findings(reports: Path, folder: Path, outputs: Sequence[Path]) -> tuple[Finding, ...]:
     """Return the violations that validation plugins reported (format: cdk8s-cli, lib/plugins/validation.js).
 
-    A plugin from the checkout is named by its path there, below the app's `folder`.
+    A plugin from the checkout is named by its path there, below the app's `folder`, and a manifest by its path below
+    the one of `outputs` that it lies in.
     """
+
+    def name(manifest: str) -> str:
+        path = folder / manifest
+        return os.path.relpath(path, next((output for output in outputs if path.is_relative_to(output)), folder))
+
     try:
         found = json.loads(reports.read_bytes())["reports"]
     except FileNotFoundError:
@@ -67,7 +73,7 @@ def validation_findings(reports: Path, output: Path, folder: Path) -> tuple[Find
             level=Level.WARNING if report["summary"]["status"] == "success" else Level.ERROR,
             rule="validation",
             message=f"{_plugin(report, folder)}: {violation['ruleName']} ({construct['resourceName']})",
-            file=os.path.relpath(construct["manifestPath"], output),
+            file=name(construct["manifestPath"]),
             hint=" ".join(filter(None, (violation.get("recommendation"), violation.get("fix")))),
         )
         for report in found

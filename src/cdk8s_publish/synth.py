@@ -65,7 +65,7 @@ class _Synth:
         done = self.place.run(self._command(), environ, meanwhile=_load_what_follows)
         from cdk8s_publish.output import collect, overwritten, validation_findings  # noqa: PLC0415
 
-        reported = validation_findings(self.reports, self.out, self.folder)
+        reported = validation_findings(self.reports, self.folder, (self.out, self.own_output or self.out))
         has_failed_validation = done.returncode == VALIDATION_FAILED and reported
         if done.timed_out or (done.returncode != 0 and not has_failed_validation):
             raise self._failure(done)
@@ -105,15 +105,21 @@ class _Synth:
         loaded = (environ.get("NODE_OPTIONS"), self.place.plug_and_play(), f'--require "{preload}"')
         # One word, or Bun (1.4) takes the next one for the program; a blank in the path ends it, and Bun says so.
         loaded_by_bun = (environ.get("BUN_OPTIONS"), f"--preload={preload}")
-        return environ | {
-            "CDK8S_OUTDIR": str(self.out),
-            "CDK8S_RECORD_CONSTRUCT_METADATA": "false",
-            "BUN_OPTIONS": " ".join(filter(None, loaded_by_bun)),
-            "NODE_OPTIONS": " ".join(filter(None, loaded)),
-            "OVERWRITTEN_KEEP": str(self.kept),
-            "OVERWRITTEN_WATCH": os.pathsep.join(map(str, watched)),
-            "PYTHONUNBUFFERED": "1",
-        }
+        # The CLI takes it for its option; called twice, it would refuse to write the same file again.
+        reports = {"CDK8S_VALIDATION_REPORTS_OUTPUT_FILE": str(self.reports)} if self.app.validates_itself else {}
+        return (
+            environ
+            | reports
+            | {
+                "CDK8S_OUTDIR": str(self.out),
+                "CDK8S_RECORD_CONSTRUCT_METADATA": "false",
+                "BUN_OPTIONS": " ".join(filter(None, loaded_by_bun)),
+                "NODE_OPTIONS": " ".join(filter(None, loaded)),
+                "OVERWRITTEN_KEEP": str(self.kept),
+                "OVERWRITTEN_WATCH": os.pathsep.join(map(str, watched)),
+                "PYTHONUNBUFFERED": "1",
+            }
+        )
 
     def _preload(self) -> Path:
         """Return a copy of the preload that the app's user can read: the package may be installed where it can't."""
