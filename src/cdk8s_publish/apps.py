@@ -45,6 +45,7 @@ class App(NamedTuple):
     pins: tuple[Pin, ...] = ()
     script: str = ""
     nothing_installed: str = ""
+    warning: str = ""
     config: Mapping[str, Any] = MappingProxyType({})
 
     @property
@@ -113,18 +114,22 @@ def target_path(template: str, directory: str, root_name: str) -> str:
 def _folders(workspace: Path, directory: str, command: str) -> list[str]:
     if not set(directory) & set("*?["):
         return [directory]
-    found = [
-        folder.relative_to(workspace).as_posix()
-        for folder in workspace.glob(directory)
-        if (folder / CONFIG_FILE).is_file() or (command and folder.is_dir())
-    ]
+    matches = (folder for folder in workspace.glob(directory) if command or (folder / CONFIG_FILE).is_file())
+    names = (folder.relative_to(workspace).as_posix() for folder in matches if folder.is_dir())
+    found = [name for name in names if not _is_passed_over(name, directory)]
     if not found:
         raise InputError(
             f"No folder that matches {directory} holds a {CONFIG_FILE}.",
             evidence=_candidates(workspace),
             hint="Set the input `working-directory` to the folders of the apps, for example `apps/*`.",
         )
-    return [folder for folder in found if "node_modules" not in folder.split("/")]
+    return found
+
+
+def _is_passed_over(folder: str, pattern: str) -> bool:
+    """Whether a wildcard does not mean a folder: packages are no apps, and a shell passes hidden folders over, too."""
+    names = folder.split("/")
+    return "node_modules" in names or ("/." not in f"/{pattern}" and any(name.startswith(".") for name in names))
 
 
 def _refuse_shared_paths(found: tuple[App, ...]) -> None:
@@ -179,6 +184,7 @@ def _app(  # noqa: PLR0913 - the inputs that say how an app is run
         output=output or _text(config, "output") or None,
         install=installation.steps,
         nothing_installed=installation.nothing_installed,
+        warning=installation.warning,
         pins=pins_of(workspace, directory, installation.ecosystem, installation.manager),
         script=script(folder, command),
         config=config,

@@ -130,6 +130,13 @@ OWN_INSTALLATION = r"\b(uv) (?:run(?! --no-sync)|sync)\b|\b(pipenv|poetry|npm|pn
 """How an app command installs its dependencies by itself."""
 
 
+_NEWEST = (
+    "the newest dependencies are installed, so the same source can render something else tomorrow. Commit a lock file, "
+    "or exact versions."
+)
+_NO_LOCK = f"There is no lock file for what the app command installs: {_NEWEST}"
+
+
 class Step(NamedTuple):
     """One command that runs before the app, in `directory` of the checkout; `reason` says why, for the log."""
 
@@ -144,13 +151,15 @@ class Step(NamedTuple):
 class Installation(NamedTuple):
     """What an app needs before it runs; `nothing_installed` says why where there are no `steps`.
 
-    `manager` is the name of the package manager that installs, '' where that is the user's own command.
+    `manager` is the name of the package manager that installs, '' where that is the user's own command. `warning` is
+    about what the app command installs by itself.
     """
 
     ecosystem: str
     steps: tuple[Step, ...]
     nothing_installed: str = ""
     manager: str = ""
+    warning: str = ""
 
 
 def plan_installation(workspace: Path, directory: str, language: str, command: str, install: str) -> Installation:
@@ -176,7 +185,8 @@ def plan_installation(workspace: Path, directory: str, language: str, command: s
         program = steps[0].command.partition(" ")[0] if steps else "npm"
         steps += _compile(workspace / directory, directory, command, program)
     if not steps:
-        return Installation(ecosystem, (), own or _nothing_installed(directory, found))
+        warning = _NO_LOCK if own and not (found and found[1].is_locked) else ""
+        return Installation(ecosystem, (), own or _nothing_installed(directory, found), warning=warning)
     return Installation(ecosystem, tuple(steps), manager=found[1].name.split()[0] if found else "")
 
 
@@ -190,10 +200,7 @@ def _own_installation(found: Manager | None, command: str) -> str:
     program = match and (match[1] or match[2])
     if not match or (found and found.is_locked and found.name.split()[0] == program):
         return ""
-    pinned = (
-        "" if found and found.is_locked else "; there is no lock file, so the same source can render something else"
-    )
-    return f"the app command does that by itself (`{match[0]}`){pinned}"
+    return f"the app command does that by itself (`{match[0]}`)"
 
 
 def _nothing_installed(directory: str, found: tuple[str, Manager, str] | None) -> str:
@@ -226,10 +233,7 @@ def _lock_warning(workspace: Path, folder: Path, manager: Manager) -> str:
         return ""
     else:
         missing = f"There is no lock file for {manager.name}"
-    return (
-        f"{missing}: the newest dependencies are installed, so the same source can render something else tomorrow. "
-        "Commit a lock file, or exact versions."
-    )
+    return f"{missing}: {_NEWEST}"
 
 
 def _requirements(workspace: Path, file: Path) -> list[str]:

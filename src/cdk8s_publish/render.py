@@ -201,7 +201,8 @@ def _tasks(apps: Sequence[App], sources: Sequence[Path], private: Path, options:
 
                 numbers[source, step] = len(tasks)
                 place = step.directory or "the root of the checkout"
-                title = f"{'Compile' if step.is_compilation else 'Install'} in {place}"
+                whose = "" if options.visible is None or step.directory == app.directory else f" for {app.name}"
+                title = f"{'Compile' if step.is_compilation else 'Install'} in {place}{whose}"
                 work = partial(install.install, step, source, private / f"install-{len(tasks)}", options)
                 tasks.append(_Task(title, work, source, turn, needs))
             needs = (*needs, numbers[source, step])

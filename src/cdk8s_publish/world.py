@@ -62,6 +62,8 @@ def find_apps(inputs: Inputs, root: Path, folders: tuple[str, ...]) -> tuple[app
         where = app.directory or "the root of the checkout"
         nothing = f"; nothing to install: {app.nothing_installed}" if app.nothing_installed else ""
         _log.info("%s: %s app in %s%s", app.name, app.language or "cdk8s", where, nothing)
+        if app.warning:
+            _log.warning("%s: %s", app.name, app.warning)
     return found
 
 

@@ -66,9 +66,18 @@ def test_render__renders_every_app_that_a_pattern_matches(monorepo: Monorepo) ->
     for name in ("b", "a", "c"):
         monorepo.add(f"apps/{name}", write(name))
     (monorepo.workspace / "apps" / "no-app").mkdir()
+    for other in ("apps/.hidden", "apps/node_modules"):
+        monorepo.add(other, "exit 1")
     rendered = monorepo.render("apps/*", path="clusters/prod/{app}")
     assert [(item.app, item.path) for item in rendered] == [(name, f"clusters/prod/{name}") for name in "abc"]
     assert [item.files[0].read() for item in rendered] == [f"a: {name}\n".encode() for name in "abc"]
+
+
+def test_render__finds_hidden_folders_that_a_pattern_names(monorepo: Monorepo) -> None:
+    monorepo.add("apps/.hidden", write("a"))
+    assert [item.app for item in monorepo.render("apps/.h*")] == [".hidden"]
+    with pytest.raises(InputError, match=r"No folder that matches apps/\* holds"):
+        monorepo.render("apps/*")
 
 
 def test_render__groups_what_apps_print_that_run_side_by_side(

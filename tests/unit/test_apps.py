@@ -159,7 +159,7 @@ def test_install__is_left_to_an_app_command_that_does_it(
     app = find(tmp_path, command=command)
     assert app.install == ()
     assert app.nothing_installed.startswith(f"the app command does that by itself (`{own}`)")
-    assert ("no lock file" in app.nothing_installed) == (files != ["requirements.txt"])
+    assert ("no lock file" in app.warning) == (files != ["requirements.txt"])
 
 
 @pytest.mark.parametrize(
