@@ -125,7 +125,7 @@ class _Run:
                 raise InputError(f"diff-file: {self._inputs.diff_file!r} is a folder", hint="Name a file in it.")
             from cdk8s_publish.world import World  # noqa: PLC0415  # YAML and the rest: after the first line
 
-            world = World(self._environ, Path.cwd(), private.path, self._product, self._screen)
+            world = World(self._environ, Path.cwd(), private.path, self._product, self._screen, (private.descriptor,))
             if name == "generate":
                 from cdk8s_publish.generate import generate  # noqa: PLC0415  # needs neither git nor the rest of a run
 

@@ -54,12 +54,21 @@ twice the time. Other C libraries ignore it."""
 
 
 class GitRunner:
-    """Runs git in one folder. GitPython adds the process's own environment below `environ`."""
+    """Runs git in one folder. GitPython adds the process's own environment below `environ`.
 
-    def __init__(self, folder: Path, environ: Mapping[str, str], settings: Iterable[tuple[str, str]]) -> None:
+    `inherited` are descriptors that git, and what it starts, keep open.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        environ: Mapping[str, str],
+        settings: Iterable[tuple[str, str]],
+        inherited: tuple[int, ...] = (),
+    ) -> None:
         self._git = _gitpython()(folder)
         self._environ = {**environ, **_MEMORY, "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
-        self._settings = tuple(settings)
+        self._settings, self._inherited = tuple(settings), inherited
 
     def run(
         self,
@@ -71,7 +80,9 @@ class GitRunner:
         """Return exit code, standard output and standard error (as text, undecodable bytes escaped)."""
         env = {**self._environ, **(environ or {})}
         env |= _config_environ(env, (*_HYGIENE, *self._settings, *settings))
-        process = self._git.execute(["git", *arguments], istream=PIPE, as_process=True, env=env)
+        process = self._git.execute(
+            ["git", *arguments], istream=PIPE, as_process=True, env=env, pass_fds=self._inherited
+        )
         # Fed from a thread of its own: git may answer before it has read everything, and both pipes are short.
         program = cast("Popen[bytes]", process.proc)
         pipe, program.stdin = cast("IO[bytes]", program.stdin), None

@@ -226,14 +226,14 @@ def _target(inputs: Inputs, world: World, place: _Place, work: _Work, environ: M
             return known or Relation.UNKNOWN
         folder = Path(tempfile.mkdtemp(prefix="source-", dir=world.private)) / "source.git"
         try:
-            return Repository(folder, place.source, environ).relation(recorded, own)
+            return Repository(folder, place.source, environ, world.inherited).relation(recorded, own)
         except RemoteError:
             if inputs.allow_rollback:
                 return Relation.UNKNOWN
             raise
 
     return publish.Target(
-        repository=Repository(world.private / "target.git", place.target, environ),
+        repository=Repository(world.private / "target.git", place.target, environ, world.inherited),
         inputs=inputs,
         context=place.context,
         directories={app.path: app.directory or "." for app in work.found},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -21,8 +21,8 @@ read -r name || exit 0
 read -r _
 rm -rf -- "$1/$name" 2>/dev/null || { chmod -R u+rwX -- "$1/$name"; rm -rf -- "$1/$name"; }
 """
-"""Reads the folder's name, waits for the end of its standard input, which comes when this process ends in whatever
-way, and cleans up.
+"""Reads the folder's name, waits for a line or for the end of its standard input, which comes when this process has
+ended in whatever way, and so has every program that inherited `descriptor`, and cleans up.
 
 Installers leave folders behind that can't be written (Go's module cache), hence the second attempt.
 """
@@ -34,10 +34,21 @@ class PrivateFolder(NamedTuple):
     path: Path
     janitor: subprocess.Popen[bytes]
 
+    @property
+    def descriptor(self) -> int:
+        """What a program must inherit that writes into the folder, and may do so when this process has been killed.
+
+        The removal waits for it: git makes the folders anew that it misses.
+        """
+        assert self.janitor.stdin is not None  # noqa: S101 - for the type checker: it was asked for
+        return self.janitor.stdin.fileno()
+
     def release(self) -> None:
         """Let the removal begin, beside what is left to do: nothing in the folder is needed any more."""
-        if self.janitor.stdin:
-            self.janitor.stdin.close()
+        if self.janitor.stdin and not self.janitor.stdin.closed:
+            with suppress(BrokenPipeError), self.janitor.stdin as stdin:
+                # Said in words: a hook of a remote on this machine may have left a program that inherited the pipe.
+                stdin.write(b"\n")
 
 
 def temporary_folder(environ: Mapping[str, str]) -> Path:
@@ -71,12 +82,14 @@ def private_folder(base: Path) -> Iterator[PrivateFolder]:
     folder = base / f"cdk8s-publish-{os.urandom(8).hex()}"
     # In our own session: what is in another one counts as foreign code's stray and would be ended.
     janitor = subprocess.Popen(["sh", "-c", _JANITOR, "sh", str(base)], stdin=subprocess.PIPE, env={}, cwd="/")
+    private = PrivateFolder(folder, janitor)
     try:
         assert janitor.stdin is not None  # noqa: S101 - for the type checker: it was asked for
         # Told before the folder is there: at no moment would it stay because we are killed.
         janitor.stdin.write(f"{folder.name}\n".encode())
         janitor.stdin.flush()
         folder.mkdir(mode=0o700)
-        yield PrivateFolder(folder, janitor)
+        yield private
     finally:
-        janitor.communicate()
+        private.release()
+        janitor.wait()

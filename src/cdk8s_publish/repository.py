@@ -72,7 +72,9 @@ class RefMove(NamedTuple):
 class Repository:
     """A private bare repository in `folder`, and the remote that it looks at and pushes to."""
 
-    def __init__(self, folder: Path, remote: Remote, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, folder: Path, remote: Remote, environ: Mapping[str, str], inherited: tuple[int, ...] = ()
+    ) -> None:
         self.remote = remote
         self._folder = folder
         folder.mkdir(mode=0o700)
@@ -80,7 +82,7 @@ class Repository:
             (folder / name).mkdir()
         (folder / "HEAD").write_text("ref: refs/heads/none\n")
         (folder / "config").write_text(_PRIVATE_CONFIG.format(url=_quoted(remote.url)))
-        self._git = GitRunner(folder, {**environ, "GIT_DIR": str(folder)}, [("safe.directory", "*")])
+        self._git = GitRunner(folder, {**environ, "GIT_DIR": str(folder)}, [("safe.directory", "*")], inherited)
 
     @contextmanager
     def _access(self) -> Iterator[tuple[dict[str, str], list[tuple[str, str]]]]:

@@ -27,13 +27,17 @@ _log = logging.getLogger(__name__)
 
 
 class World(NamedTuple):
-    """What a run may touch. `environ` is the process's own; `folder` is where the command stands, `private` is ours."""
+    """What a run may touch. `environ` is the process's own; `folder` is where the command stands, `private` is ours.
+
+    `inherited` are the descriptors that our own programs must inherit which write into `private`.
+    """
 
     environ: Mapping[str, str]
     folder: Path
     private: Path
     product: Product
     console: Console
+    inherited: tuple[int, ...] = ()
 
 
 def relative_folders(inputs: Inputs, base: Path, root: Path) -> tuple[str, ...]:

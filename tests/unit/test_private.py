@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -43,6 +44,20 @@ def test_private_folder__is_ours_alone_and_gone_afterwards(tmp_path: Path) -> No
         (folder.path / "closed").mkdir()
         (folder.path / "closed" / "file").touch()
         (folder.path / "closed").chmod(0o500)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_private_folder__stays_until_the_last_program_that_writes_into_it_has_ended(tmp_path: Path) -> None:
+    """A run that is killed leaves its git behind, which makes the folders anew that it misses."""
+    with private_folder(tmp_path) as folder:
+        program = "read -r _; mkdir -p %s/target.git && echo written" % folder.path  # noqa: UP031
+        with subprocess.Popen(
+            ("sh", "-c", program), stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=(folder.descriptor,)
+        ) as git:
+            assert folder.janitor.stdin
+            folder.janitor.stdin.close()  # as the kernel does for a process that is killed
+            assert git.communicate(b"\n", timeout=30)[0] == b"written\n"
+        folder.janitor.wait(30)
     assert list(tmp_path.iterdir()) == []
 
 
