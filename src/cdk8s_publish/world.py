@@ -128,6 +128,8 @@ def synth_options(inputs: Inputs, world: World, root: Path, secrets: tuple[Secre
         _log.warning("app-env: no app gets %s, which may hold a credential or change the render", ", ".join(withheld))
     if inputs.app_env and not inputs.hermetic:
         _log.warning("app-env is for hermetic apps: without `hermetic: true` the app gets every variable")
+    if not inputs.type_check:
+        _log.info("ts-node leaves types unchecked, as `type-check: false` asks")
     return SynthOptions(
         environ=environ,
         workspace=root,

@@ -268,3 +268,9 @@ def test_readme__commands_do_what_they_are_shown_for(checkout: Checkout, cli: Cl
         if command[0] == "flux":
             assert "kind: Kustomization" in done.stdout
     assert set(published(checkout.origin)) == {"web.yaml", "db.yaml"}
+
+
+@pytest.mark.parametrize("option", [(), ("--type-check", "false")])
+def test_type_check__is_never_left_out_without_a_word(checkout: Checkout, cli: Cli, option: tuple[str, ...]) -> None:
+    done = cli.run("run", "--install", "none", *option, cwd=checkout.path).ok()
+    assert ("leaves types unchecked" in done.stdout) == bool(option)
