@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 TEMPORARY = ("/tmp", "/var/tmp", "/usr/tmp")  # noqa: S108 - names to try
 
+GRACE_S = 5
+"""How long a run that failed waits for the removal, which comes in any case when nobody writes there any more."""
+
 _JANITOR = """\
 trap "" HUP INT TERM
 read -r name || exit 0
@@ -90,6 +93,12 @@ def private_folder(base: Path) -> Iterator[PrivateFolder]:
         janitor.stdin.flush()
         folder.mkdir(mode=0o700)
         yield private
-    finally:
         private.release()
         janitor.wait()
+    except BaseException:
+        # What a git that was ended has started goes on for a moment, and writes; see `descriptor`.
+        with suppress(BrokenPipeError, subprocess.TimeoutExpired):
+            if janitor.stdin:
+                janitor.stdin.close()
+            janitor.wait(GRACE_S)
+        raise

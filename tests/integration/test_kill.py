@@ -66,6 +66,8 @@ def test_kill__at_any_moment_leaves_the_branch_old_or_new(checkout: Checkout, cl
     guard, held = Untouched(checkout.path, cli.home), 0
     outcomes = {"old": 0, "new": 0}
     for number in range(1, KILLS + 1):
+        if number % 20 == 0:  # the other tests may keep the machine busier than when this one began
+            duration, held = max(duration, lasted(cli, checkout)), 0
         process = cli.start("--install", "none", "--app", app(number), cwd=checkout.path)
         is_group = number % 4 == 0
         ended(process, chance.uniform(0, 1.2 * duration), signal.SIGKILL, is_group=is_group)
