@@ -97,7 +97,15 @@ def create_venv(folder: Path, *requirements: str | Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         call(sys.executable, "-m", "venv", folder)
     for name in requirements:
-        call(folder / "bin" / "pip", "install", "--quiet", "--require-hashes", "--requirement", REQUIREMENTS / name)
+        call(
+            folder / "bin" / "pip",
+            "install",
+            "--quiet",
+            "--no-deps",
+            "--require-hashes",
+            "--requirement",
+            REQUIREMENTS / name,
+        )
 
 
 def install_package() -> None:
