@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cdk8s_publish.model import Remote, Sha
-from cdk8s_publish.repository import Repository
+from cdk8s_publish.publish.branch.repository import Repository
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -23,7 +23,7 @@ sys.path.insert(0, str(ROOT / "src"))
 from cdk8s_publish import errors  # noqa: E402
 from cdk8s_publish.flux.charts import FLUX_OPTIONS  # noqa: E402
 from cdk8s_publish.inputs import INPUTS, OUTPUTS, PREFIX, InputSpec, Kind, Section  # noqa: E402
-from cdk8s_publish.installation import MANAGERS  # noqa: E402
+from cdk8s_publish.render.managers import MANAGERS  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -19,20 +19,20 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from cdk8s_publish import __version__
 from cdk8s_publish.ci import detect, write_file
-from cdk8s_publish.commands import protect_self
 from cdk8s_publish.errors import CheckError, InputError, InterruptedRunError, MachineError, PublishError, SignalError
 from cdk8s_publish.inputs import INPUTS, PREFIX, Inputs, Kind, Section, from_environ, parse
 from cdk8s_publish.log import Console, logging_to
 from cdk8s_publish.model import Level
-from cdk8s_publish.private import private_folder, temporary_folder
+from cdk8s_publish.sandbox.process import protect_self
+from cdk8s_publish.sandbox.scratch import private_folder, temporary_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
     from typing import TextIO
 
     from cdk8s_publish.ci import Product
-    from cdk8s_publish.pipeline import Result
-    from cdk8s_publish.world import World
+    from cdk8s_publish.commands.run import Result
+    from cdk8s_publish.job import World
 
 LOGGED_DIFF_LINES = 500
 """The log shows as much of the diff; the job's page shows more, `diff-file` all of it."""
@@ -123,11 +123,11 @@ class _Run:
         ):
             if self._inputs.diff_file and Path(self._inputs.diff_file).is_dir():
                 raise InputError(f"diff-file: {self._inputs.diff_file!r} is a folder", hint="Name a file in it.")
-            from cdk8s_publish.world import World  # noqa: PLC0415  # YAML and the rest: after the first line
+            from cdk8s_publish.job import World  # noqa: PLC0415  # YAML and the rest: after the first line
 
             world = World(self._environ, Path.cwd(), private.path, self._product, self._screen, (private.descriptor,))
             if name == "generate":
-                from cdk8s_publish.generate import generate  # noqa: PLC0415  # needs neither git nor the rest of a run
+                from cdk8s_publish.commands.generate import generate  # noqa: PLC0415  # needs neither git nor the rest of a run
 
                 manifests = generate(self._inputs, world)
                 private.release()
@@ -151,18 +151,19 @@ class _Run:
                     self._screen.line(f"{stage.seconds:8.1f} s  {stage.title}")
 
     def _run(self, world: World) -> Result:
-        from cdk8s_publish import pipeline  # noqa: PLC0415
-        from cdk8s_publish.refusals import CredentialError  # noqa: PLC0415
+        from cdk8s_publish.commands import run  # noqa: PLC0415
+        from cdk8s_publish.publish.branch.git_errors import CredentialError  # noqa: PLC0415
 
         with _told(self._product, self._screen):
             try:
-                return pipeline.run(self._inputs, world)
+                return run.run(self._inputs, world)
             except CredentialError as error:
                 error.hint = self._product.credential_hint
                 raise
 
     def _finish(self, result: Result) -> None:
-        from cdk8s_publish import diff, report  # noqa: PLC0415
+        from cdk8s_publish import report  # noqa: PLC0415
+        from cdk8s_publish.review import diff  # noqa: PLC0415
 
         changes = result.publication.changes
         if any(one.items for one in changes):
@@ -271,9 +272,9 @@ def _report_failure(error: PublishError, screen: Console) -> int:
 
 
 def _flux(options: Mapping[str, Any], node: str, stdout: TextIO) -> int:
-    from cdk8s_publish.checkout import Checkout  # noqa: PLC0415
     from cdk8s_publish.flux import charts  # noqa: PLC0415
-    from cdk8s_publish.urls import split_credential  # noqa: PLC0415
+    from cdk8s_publish.publish.branch.source import Checkout  # noqa: PLC0415
+    from cdk8s_publish.publish.branch.urls import split_credential  # noqa: PLC0415
 
     catch_signals()
     raw = {name: value for name, value in options.items() if value is not None and name not in _OWN}
@@ -311,9 +312,9 @@ class _SecretAction(argparse.Action):
 
 class _VersionAction(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
-        from cdk8s_publish import about  # noqa: PLC0415  # only here: it asks every program for its version
+        from cdk8s_publish.commands import version  # noqa: PLC0415  # only here: it asks every program for its version
 
-        print(about.text())  # noqa: T201  # what was asked for, as argparse's own version action prints it
+        print(version.text())  # noqa: T201  # what was asked for, as argparse's own version action prints it
         parser.exit()
 
 

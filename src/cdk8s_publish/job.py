@@ -8,9 +8,10 @@ import pwd
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from cdk8s_publish import apps, commands
 from cdk8s_publish.errors import InputError
-from cdk8s_publish.place import SynthOptions
+from cdk8s_publish.render import discover
+from cdk8s_publish.render.environment import SynthOptions
+from cdk8s_publish.sandbox import process
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,14 +47,14 @@ def relative_folders(inputs: Inputs, base: Path, root: Path) -> tuple[str, ...]:
     return tuple(os.path.normpath(f"{prefix}/{folder}") for folder in inputs.working_directory)
 
 
-def find_apps(inputs: Inputs, root: Path, folders: tuple[str, ...]) -> tuple[apps.App, ...]:
+def find_apps(inputs: Inputs, root: Path, folders: tuple[str, ...]) -> tuple[discover.App, ...]:
     """Return the apps that these folders and patterns, relative to `root`, lead to, and say which they are.
 
     Raises:
         InputError: a folder holds no app, or two apps would be published to one folder.
 
     """
-    found = apps.find_apps(
+    found = discover.find_apps(
         root,
         folders,
         command=inputs.app,
@@ -79,7 +80,7 @@ def _foreign_user(root: Path) -> tuple[int, int] | None:
     """
     if os.geteuid() != 0:
         return None
-    if not commands.can_change_users():
+    if not process.can_change_users():
         _log.info("The app runs as root: this container may not run programs as another user")
         return None
     status = root.stat()
@@ -111,7 +112,7 @@ def _cache(inputs: Inputs, root: Path) -> Path | None:
     if folder is None:
         return None
     # What is in it is left out of the copy that apps see.
-    if folder.is_file() or root.is_relative_to(folder.resolve()) or (folder / apps.CONFIG_FILE).is_file():
+    if folder.is_file() or root.is_relative_to(folder.resolve()) or (folder / discover.CONFIG_FILE).is_file():
         what = "a file" if folder.is_file() else "a folder that holds an app"
         raise InputError(f"cache-dir: {inputs.cache_dir!r} is {what}", hint=hint)
     return folder
@@ -123,7 +124,7 @@ def synth_options(inputs: Inputs, world: World, root: Path, secrets: tuple[Secre
     if owner:
         world.private.chmod(0o711)  # its way to its own folders; ours stay closed
     uid, gid = owner or (None, None)
-    environ = commands.scrub(world.environ, [secret.reveal() for secret in secrets], world.product.denied)
+    environ = process.scrub(world.environ, [secret.reveal() for secret in secrets], world.product.denied)
     if withheld := [name for name in inputs.app_env if name in world.environ and name not in environ]:
         _log.warning("app-env: no app gets %s, which may hold a credential or change the render", ", ".join(withheld))
     if inputs.app_env and not inputs.hermetic:

@@ -95,7 +95,7 @@ def test_image__asks_itself_whether_it_is_whole(broken: str, folder: Path) -> No
 
 def test_image__starts_without_compiling(folder: Path) -> None:
     program = (
-        "import sys; sys.path[:0] = ['/app/src', '/app/packages']; import cdk8s_publish.pipeline; "
+        "import sys; sys.path[:0] = ['/app/src', '/app/packages']; import cdk8s_publish.commands.run; "
         "print(*(module.__cached__ for module in sys.modules.values() if getattr(module, '__cached__', None)))"
     )
     shown = container(folder, "default", "--entrypoint=python3").run({}, "-I", "-c", program).ok()

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from cdk8s_publish.manifests import parse
 from cdk8s_publish.model import ResourceId
+from cdk8s_publish.review.manifests import parse
 from support.documents import READ, REFUSED, STRICTER
 from support.programs import require
 

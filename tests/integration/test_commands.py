@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cdk8s_publish import commands
-from cdk8s_publish.commands import Command
+from cdk8s_publish.sandbox import process
+from cdk8s_publish.sandbox.process import Command
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,9 +22,9 @@ PATH = {"PATH": os.environ["PATH"]}
 SECRET = "s3cr3t-Token/with+signs="
 
 
-def run(script: str, cwd: Path, *, timeout_s: float = 30) -> tuple[commands.Completed, list[str]]:
+def run(script: str, cwd: Path, *, timeout_s: float = 30) -> tuple[process.Completed, list[str]]:
     lines: list[str] = []
-    done = commands.run(Command(("sh", "-c", script), cwd, PATH, timeout_s), on_line=lines.append)
+    done = process.run(Command(("sh", "-c", script), cwd, PATH, timeout_s), on_line=lines.append)
     return done, lines
 
 
@@ -38,7 +38,7 @@ def is_alive(pid: int) -> bool:
 
 def test_scrub__says_what_it_keeps_because_of_its_value(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
-        commands.scrub({"NODE_AUTH_TOKEN": SECRET, "INPUT_TOKEN": SECRET, "OTHER": "o"}, [SECRET])
+        process.scrub({"NODE_AUTH_TOKEN": SECRET, "INPUT_TOKEN": SECRET, "OTHER": "o"}, [SECRET])
     assert caplog.messages == [
         "Kept from installer and app, because a credential of this run is in the value: NODE_AUTH_TOKEN"
     ]
@@ -58,7 +58,7 @@ def test_run__relays_each_line_as_it_comes(tmp_path: Path) -> None:
             (tmp_path / "go").write_text("")
 
     script = "echo ready; cat go; echo done"
-    done = commands.run(Command(("sh", "-c", script), tmp_path, PATH, timeout_s=30), on_line=answer)
+    done = process.run(Command(("sh", "-c", script), tmp_path, PATH, timeout_s=30), on_line=answer)
     assert done.excerpt == ("ready", "done")
 
 
@@ -71,7 +71,7 @@ def test_run__keeps_the_first_and_the_last_lines(tmp_path: Path) -> None:
 def test_run__cuts_a_line_that_never_ends(tmp_path: Path) -> None:
     _, lines = run("head -c 1000000 /dev/zero | tr '\\0' x", tmp_path)
     assert "".join(lines) == "x" * 1_000_000
-    assert max(map(len, lines)) <= commands.LINE_LIMIT_BYTES
+    assert max(map(len, lines)) <= process.LINE_LIMIT_BYTES
 
 
 def test_run__replaces_bytes_that_are_not_utf8(tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_run__ends_the_whole_tree_when_time_is_up(tmp_path: Path) -> None:
     start = time.monotonic()
     done, lines = run(script, tmp_path, timeout_s=1)
     assert done.timed_out
-    assert time.monotonic() - start < 1 + commands.GRACE_S + 2
+    assert time.monotonic() - start < 1 + process.GRACE_S + 2
     assert len(lines) == 2
     assert not any(is_alive(int(line)) for line in lines)
 
@@ -126,9 +126,9 @@ def test_run__ends_daemons_only_when_no_other_program_runs(tmp_path: Path) -> No
         (tmp_path / "go").write_text("")
 
     script = "(setsid sh -c 'echo $$; exec sleep 60' &) ; cat go"
-    commands.run(Command(("sh", "-c", script), tmp_path, PATH, timeout_s=30), on_line=on_line)
+    process.run(Command(("sh", "-c", script), tmp_path, PATH, timeout_s=30), on_line=on_line)
     assert not is_alive(pids[0])
-    assert not commands.is_foreign_code_running()
+    assert not process.is_foreign_code_running()
 
 
 def test_run__ends_the_tree_when_we_are_interrupted(tmp_path: Path) -> None:
@@ -140,7 +140,7 @@ def test_run__ends_the_tree_when_we_are_interrupted(tmp_path: Path) -> None:
 
     command = Command(("sh", "-c", "echo $$; sleep 60"), tmp_path, PATH, timeout_s=60)
     with pytest.raises(KeyboardInterrupt):
-        commands.run(command, on_line=on_line)
+        process.run(command, on_line=on_line)
     assert not is_alive(pids[0])
 
 
@@ -150,12 +150,12 @@ def test_run__hides_the_environment_from_a_command_s_repr(tmp_path: Path) -> Non
 
 def test_run__raises_when_there_is_no_such_program(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        commands.run(Command(("no-such-program",), tmp_path, PATH, timeout_s=1), on_line=print)
+        process.run(Command(("no-such-program",), tmp_path, PATH, timeout_s=1), on_line=print)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 def test_run__becomes_another_user_without_its_groups(tmp_path: Path) -> None:
-    done = commands.run(Command(("id",), tmp_path.parents[-1], PATH, 10, uid=1234, gid=1235), on_line=print)
+    done = process.run(Command(("id",), tmp_path.parents[-1], PATH, 10, uid=1234, gid=1235), on_line=print)
     assert done.excerpt == ("uid=1234 gid=1235 groups=1235",)
 
 
@@ -174,7 +174,7 @@ def test_run__becomes_another_user_without_its_groups(tmp_path: Path) -> None:
     ],
 )
 def test_printable__keeps_what_a_terminal_shows(line: str, shown: str) -> None:
-    assert commands.printable(line) == shown
+    assert process.printable(line) == shown
 
 
 def test_scrub__drops_names_of_ours_and_of_the_product() -> None:
@@ -190,7 +190,7 @@ def test_scrub__drops_names_of_ours_and_of_the_product() -> None:
         ],
         "1",
     )
-    kept = commands.scrub(environ | {"GIT_AUTHOR_NAME": "a", "PATH": "p"}, [], ["X_*"])
+    kept = process.scrub(environ | {"GIT_AUTHOR_NAME": "a", "PATH": "p"}, [], ["X_*"])
     assert kept == {"GIT_AUTHOR_NAME": "a", "PATH": "p", "CDK8S_CHECK_UPGRADE": "false"}
 
 
@@ -204,11 +204,11 @@ def test_scrub__drops_values_that_carry_a_secret(user: str) -> None:
         "LONGER": b64encode(f"{user}{SECRET}\n".encode()).decode(),
         "OTHER": b64encode(b"nothing of it").decode(),
     }
-    assert set(commands.scrub(environ, [SECRET])) == {"OTHER", "CDK8S_CHECK_UPGRADE"}
+    assert set(process.scrub(environ, [SECRET])) == {"OTHER", "CDK8S_CHECK_UPGRADE"}
 
 
 def test_scrub__takes_a_short_secret_for_a_whole_value_only() -> None:
-    assert set(commands.scrub({"A": "ab", "B": "cab", "C": ""}, ["ab", ""])) == {"B", "C", "CDK8S_CHECK_UPGRADE"}
+    assert set(process.scrub({"A": "ab", "B": "cab", "C": ""}, ["ab", ""])) == {"B", "C", "CDK8S_CHECK_UPGRADE"}
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="there is no /proc")

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cdk8s_publish import commands, imports
-from cdk8s_publish.apps import App
 from cdk8s_publish.errors import SynthError
-from cdk8s_publish.imports import Tools, ensure
+from cdk8s_publish.render import imports
+from cdk8s_publish.render.discover import App
+from cdk8s_publish.render.imports import Tools, ensure
+from cdk8s_publish.sandbox import process
 from support.programs import ROOT
 
 if TYPE_CHECKING:
@@ -37,11 +38,11 @@ class Project:
     def ensure(self) -> list[str]:
         """Return the cdk8s commands that were needed."""
 
-        def run(command: str) -> commands.Completed:
+        def run(command: str) -> process.Completed:
             self.ran.append(command)
             environ = {**os.environ, "PATH": self.path, "CDK8S_CHECK_UPGRADE": "false"}
-            return commands.run(
-                commands.Command(("sh", "-c", command), self.folder, environ, timeout_s=300), on_line=self.said.append
+            return process.run(
+                process.Command(("sh", "-c", command), self.folder, environ, timeout_s=300), on_line=self.said.append
             )
 
         self.ran.clear()

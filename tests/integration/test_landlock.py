@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cdk8s_publish.commands import Command, run
+from cdk8s_publish.sandbox.process import Command, run
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cdk8s_publish import commands, installation, log, render
-from cdk8s_publish.apps import find_apps
+from cdk8s_publish import log
 from cdk8s_publish.ci.shell import Shell
 from cdk8s_publish.errors import InputError, SynthError
-from cdk8s_publish.installation import Manager
 from cdk8s_publish.log import Console, logging_to
-from cdk8s_publish.place import SynthOptions
+from cdk8s_publish.render import managers, schedule
+from cdk8s_publish.render.discover import find_apps
+from cdk8s_publish.render.environment import SynthOptions
+from cdk8s_publish.render.managers import Manager
+from cdk8s_publish.sandbox import process
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,10 +45,10 @@ class Monorepo:
     ) -> tuple[RenderedManifests, ...]:
         found = find_apps(self.workspace, directories, command="", output="", install=install, path=path)
         visible = ("PATH",) if is_hermetic else None
-        options = SynthOptions(commands.scrub(os.environ, []), self.workspace, timeout_s=30, visible=visible)
+        options = SynthOptions(process.scrub(os.environ, []), self.workspace, timeout_s=30, visible=visible)
         console = Console(self.screen, Shell())
         with logging_to(console, is_verbose=False):
-            return render.render(found, self.private, options, console, found)
+            return schedule.render(found, self.private, options, console, found)
 
     @property
     def printed(self) -> list[str]:
@@ -83,7 +85,7 @@ def test_render__finds_hidden_folders_that_a_pattern_names(monorepo: Monorepo) -
 def test_render__groups_what_apps_print_that_run_side_by_side(
     monorepo: Monorepo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(render, "_workers", lambda tasks: tasks)
+    monkeypatch.setattr(schedule, "_workers", lambda tasks: tasks)
     # Each waits for the other one: this ends only when both run at the same time.
     root = monorepo.private.parent
     os.mkfifo(root / "left")
@@ -100,7 +102,7 @@ def test_render__installs_once_what_apps_share(monorepo: Monorepo, monkeypatch: 
         monorepo.add(f"apps/{name}", "cp ../../.venv/count $CDK8S_OUTDIR/count.yaml")
     (monorepo.workspace / "requirements.txt").write_text("")
     pip = Manager("pip", ("requirements.txt",), "mkdir -p .venv && echo once >> .venv/count", (".venv",))
-    monkeypatch.setattr(installation, "MANAGERS", {"python": (pip,)})
+    monkeypatch.setattr(managers, "MANAGERS", {"python": (pip,)})
     rendered = monorepo.render("apps/*", install="auto")
     assert [item.files[0].read() for item in rendered] == [b"once\n", b"once\n"]
 
@@ -108,9 +110,9 @@ def test_render__installs_once_what_apps_share(monorepo: Monorepo, monkeypatch: 
 def test_render__waits_for_every_installation_in_its_copy_of_the_checkout(
     monorepo: Monorepo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(render, "_workers", lambda tasks: tasks)
+    monkeypatch.setattr(schedule, "_workers", lambda tasks: tasks)
     pip = Manager("pip", ("requirements.txt",), "npm --version && npm --version && npm --version && echo a: 1 > made")
-    monkeypatch.setattr(installation, "MANAGERS", {"python": (pip,)})
+    monkeypatch.setattr(managers, "MANAGERS", {"python": (pip,)})
     monorepo.add("user", "cp ../maker/made $CDK8S_OUTDIR/made.yaml")
     monorepo.add("maker", "cp made $CDK8S_OUTDIR/made.yaml")
     (monorepo.workspace / "maker" / "requirements.txt").write_text("")
@@ -121,11 +123,11 @@ def test_render__waits_for_every_installation_in_its_copy_of_the_checkout(
 def test_render__does_not_wait_for_installations_in_other_copies(
     monorepo: Monorepo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(render, "_workers", lambda tasks: tasks)
+    monkeypatch.setattr(schedule, "_workers", lambda tasks: tasks)
     # What is installed for the slow app waits for the quick app to run.
     fifo = monorepo.private.parent / "fifo"
     os.mkfifo(fifo)
-    monkeypatch.setattr(installation, "MANAGERS", {"python": (Manager("pip", ("requirements.txt",), f"cat {fifo}"),)})
+    monkeypatch.setattr(managers, "MANAGERS", {"python": (Manager("pip", ("requirements.txt",), f"cat {fifo}"),)})
     monorepo.add("slow", write("slow"))
     monorepo.add("quick", f"{write('quick')}; echo > {fifo}")
     (monorepo.workspace / "slow" / "requirements.txt").write_text("")
@@ -134,9 +136,9 @@ def test_render__does_not_wait_for_installations_in_other_copies(
 
 
 def test_render__compiles_when_the_installation_is_done(monorepo: Monorepo, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(render, "_workers", lambda tasks: tasks)
+    monkeypatch.setattr(schedule, "_workers", lambda tasks: tasks)
     npm = Manager("npm", ("package.json",), "npm --version && npm --version && npm --version && echo done > installed")
-    monkeypatch.setattr(installation, "MANAGERS", {"node": (npm,)})
+    monkeypatch.setattr(managers, "MANAGERS", {"node": (npm,)})
     for name in ("a", "b"):
         monorepo.add(name, "cp main.js $CDK8S_OUTDIR/main.yaml")
         (monorepo.workspace / name / "package.json").write_text('{"scripts": {"compile": "cp installed main.js"}}')
@@ -147,7 +149,7 @@ def test_render__compiles_when_the_installation_is_done(monorepo: Monorepo, monk
 def test_render__does_not_compile_after_an_installation_that_failed(
     monorepo: Monorepo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(installation, "MANAGERS", {"node": (Manager("npm", ("package.json",), "exit 5"),)})
+    monkeypatch.setattr(managers, "MANAGERS", {"node": (Manager("npm", ("package.json",), "exit 5"),)})
     monorepo.add("a", "node main.js")
     (monorepo.workspace / "a" / "package.json").write_text('{"scripts": {"compile": "echo ran"}}')
     with pytest.raises(SynthError, match="Installing dependencies in a failed with exit code 5"):
@@ -182,7 +184,7 @@ def test_render__does_not_run_an_app_whose_installation_failed(monorepo: Monorep
 
 
 def test_render__ends_all_apps_when_it_is_interrupted(monorepo: Monorepo, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(render, "_workers", lambda tasks: tasks)
+    monkeypatch.setattr(schedule, "_workers", lambda tasks: tasks)
     root = monorepo.private.parent
     for name in ("a", "b"):
         os.mkfifo(root / name)
@@ -199,7 +201,7 @@ def test_render__ends_all_apps_when_it_is_interrupted(monorepo: Monorepo, monkey
     with pytest.raises(KeyboardInterrupt):
         monorepo.render("a", "b")
     assert time.monotonic() - start < 20
-    assert not commands.is_foreign_code_running()
+    assert not process.is_foreign_code_running()
 
 
 @pytest.mark.parametrize(
@@ -236,7 +238,7 @@ class Screen(io.StringIO):
 def test_render__says_now_and_then_what_is_still_running(
     monorepo: Monorepo, monkeypatch: pytest.MonkeyPatch, names: str
 ) -> None:
-    monkeypatch.setattr(render, "_workers", lambda tasks: tasks)
+    monkeypatch.setattr(schedule, "_workers", lambda tasks: tasks)
     monkeypatch.setattr(log, "HEARTBEAT_S", 0.05)
     seen = monorepo.private.parent / "seen"
     monorepo.screen = Screen("until now", seen)
@@ -254,27 +256,27 @@ def test_render__keeps_the_first_and_the_last_lines_of_apps_that_run_side_by_sid
     monorepo.add("b", "true")
     monorepo.render("a", "b")
     numbers = [line for line in monorepo.printed if line.isdecimal()]
-    assert numbers[:: render.BUFFERED_LINES] == ["1", "98001"]
-    assert f"… {100_000 - 2 * render.BUFFERED_LINES} lines …" in monorepo.printed
+    assert numbers[:: schedule.BUFFERED_LINES] == ["1", "98001"]
+    assert f"… {100_000 - 2 * schedule.BUFFERED_LINES} lines …" in monorepo.printed
 
 
 def test_workers__are_bounded_by_what_a_container_may_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(render, "CGROUP", tmp_path)
+    monkeypatch.setattr(schedule, "CGROUP", tmp_path)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
-    assert render._cores() == 8  # noqa: SLF001
+    assert schedule._cores() == 8  # noqa: SLF001
     (tmp_path / "cpu.max").write_text("max 100000\n")
-    assert render._cores() == 8  # noqa: SLF001
+    assert schedule._cores() == 8  # noqa: SLF001
     (tmp_path / "cpu.max").write_text("150000 100000\n")
-    assert render._cores() == 2  # noqa: SLF001
+    assert schedule._cores() == 2  # noqa: SLF001
     (tmp_path / "memory.max").write_text("1000\n")
     (tmp_path / "memory.current").write_text("900\n")
     (tmp_path / "memory.stat").write_text("anon 200\nactive_file 300\ninactive_file 400\n")
-    assert render._available_bytes() == 800  # noqa: SLF001
+    assert schedule._available_bytes() == 800  # noqa: SLF001
 
 
 def test_workers__are_bounded_by_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(render, "_available_bytes", lambda: 3 * render.MEMORY_PER_APP_BYTES)
+    monkeypatch.setattr(schedule, "_available_bytes", lambda: 3 * schedule.MEMORY_PER_APP_BYTES)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
-    assert [render._workers(tasks) for tasks in (1, 2, 20)] == [1, 2, 3]  # noqa: SLF001
-    monkeypatch.setattr(render, "_available_bytes", lambda: 0)
-    assert render._workers(20) == 1  # noqa: SLF001
+    assert [schedule._workers(tasks) for tasks in (1, 2, 20)] == [1, 2, 3]  # noqa: SLF001
+    monkeypatch.setattr(schedule, "_available_bytes", lambda: 0)
+    assert schedule._workers(20) == 1  # noqa: SLF001

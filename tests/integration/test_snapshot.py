@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cdk8s_publish.snapshot import snapshot
+from cdk8s_publish.render.workspace import snapshot
 
 if TYPE_CHECKING:
     from pathlib import Path

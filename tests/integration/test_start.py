@@ -44,6 +44,10 @@ def test_start__says_something_before_anything_heavy_is_loaded(app: Path) -> Non
 
 def test_start__loads_for_the_app_only_what_reads_its_folder(app: Path) -> None:
     names = loaded(app, "generate", "Synth shop")
-    assert "cdk8s_publish.synth" in names
+    assert "cdk8s_publish.render.synth" in names
     assert names & HEAVY == {"yaml"}
-    assert not names & {"cdk8s_publish.pipeline", "cdk8s_publish.hermetic", "cdk8s_publish.manifests"}
+    assert not names & {
+        "cdk8s_publish.commands.run",
+        "cdk8s_publish.render.fingerprint",
+        "cdk8s_publish.review.manifests",
+    }

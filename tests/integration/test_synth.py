@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cdk8s_publish import commands
-from cdk8s_publish.apps import find_apps
 from cdk8s_publish.errors import SynthError
-from cdk8s_publish.install import install
 from cdk8s_publish.model import Level
-from cdk8s_publish.output import collect
-from cdk8s_publish.place import SynthOptions
-from cdk8s_publish.snapshot import snapshot
-from cdk8s_publish.synth import synthesize
+from cdk8s_publish.render.discover import find_apps
+from cdk8s_publish.render.environment import SynthOptions
+from cdk8s_publish.render.install import install
+from cdk8s_publish.render.output import collect
+from cdk8s_publish.render.synth import synthesize
+from cdk8s_publish.render.workspace import snapshot
+from cdk8s_publish.sandbox import process
 from support import golang, snapshots
 from support.programs import LOOPBACK, require, require_toolchain
 
@@ -72,7 +72,7 @@ def render(
     shutil.rmtree(base, ignore_errors=True)
     base.mkdir(mode=0o700)
     source = snapshot(workspace, base / "source")
-    environ = commands.scrub(os.environ, [])
+    environ = process.scrub(os.environ, [])
     options = SynthOptions(
         environ, workspace, timeout_s, cache=workspace.parent / "cache", has_type_check=has_type_check
     )

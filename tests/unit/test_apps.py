@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cdk8s_publish.apps import App, find_apps
 from cdk8s_publish.errors import InputError
-from cdk8s_publish.pins import Pin
+from cdk8s_publish.render.discover import App, find_apps
+from cdk8s_publish.render.tool_versions import Pin
 
 if TYPE_CHECKING:
     from pathlib import Path

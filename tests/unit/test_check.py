@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cdk8s_publish.check import Policy, check, check_changes
-from cdk8s_publish.manifests import delta
 from cdk8s_publish.model import Change, ChangeKind, Changes, Finding, Folder, Level, ResourceId
+from cdk8s_publish.review.checks import Policy, check, check_changes
+from cdk8s_publish.review.manifests import delta
 from support.rendering import Rendering, resource
 
 STRICT = Policy()

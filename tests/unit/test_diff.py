@@ -15,9 +15,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cdk8s_publish.check import Policy, check
-from cdk8s_publish.diff import compare, patch, unified
 from cdk8s_publish.model import ChangeKind, Changes
+from cdk8s_publish.review.checks import Policy, check
+from cdk8s_publish.review.diff import compare, patch, unified
 from support.rendering import Rendering, resource
 
 LINES = st.lists(st.sampled_from("abcdefgh"), max_size=40)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cdk8s_publish import parallel
+from cdk8s_publish.review import parallel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

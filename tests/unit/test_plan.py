@@ -8,7 +8,7 @@ import pytest
 from cdk8s_publish.errors import BranchError
 from cdk8s_publish.inputs import parse
 from cdk8s_publish.model import Action, CIContext, Folder, Relation, Sha, SourceRevision, Tip
-from cdk8s_publish.plan import decide, guard_branch, guard_folders
+from cdk8s_publish.publish.plan import decide, guard_branch, guard_folders
 
 SOURCE = SourceRevision(Sha("a" * 40), "main", "subject", "", "A <a@b>", "2026-01-01T00:00:00+00:00")
 CONTEXT = CIContext("shell", Path("/src"), SOURCE, "https://example.com/a/b.git", default_branch="main")

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cdk8s_publish import private
 from cdk8s_publish.errors import MachineError
-from cdk8s_publish.private import private_folder, temporary_folder
+from cdk8s_publish.sandbox import scratch
+from cdk8s_publish.sandbox.scratch import private_folder, temporary_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +31,7 @@ def test_temporary_folder__is_the_first_that_can_be_used(tmp_path: Path, unusabl
 
 
 def test_temporary_folder__that_does_not_exist_anywhere_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(private, "TEMPORARY", ())
+    monkeypatch.setattr(scratch, "TEMPORARY", ())
     with pytest.raises(MachineError, match="no folder for temporary files can be written: /missing") as caught:
         temporary_folder({"TMPDIR": "/missing"})
     assert "TMPDIR" in caught.value.hint

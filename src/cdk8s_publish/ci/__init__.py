@@ -6,7 +6,7 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from cdk8s_publish.commands import can_change_users
+from cdk8s_publish.sandbox.process import can_change_users
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

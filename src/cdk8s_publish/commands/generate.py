@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cdk8s_publish.job import find_apps, relative_folders, synth_options
 from cdk8s_publish.model import Folder
-from cdk8s_publish.render import render
-from cdk8s_publish.world import find_apps, relative_folders, synth_options
+from cdk8s_publish.render.schedule import render
 
 if TYPE_CHECKING:
     from cdk8s_publish.inputs import Inputs
-    from cdk8s_publish.world import World
+    from cdk8s_publish.job import World
 
 
 def generate(inputs: Inputs, world: World) -> bytes:
@@ -23,13 +23,13 @@ def generate(inputs: Inputs, world: World) -> bytes:
     found = find_apps(inputs, world.folder, relative_folders(inputs, world.folder, world.folder))
     options = synth_options(inputs, world, world.folder, inputs.secrets)
     outcome = render(found, world.private, options, world.console, found)
-    from cdk8s_publish import check  # noqa: PLC0415  # was loaded while the app ran
-    from cdk8s_publish.manifests import MANIFESTS, delta, role  # noqa: PLC0415
+    from cdk8s_publish.review import checks  # noqa: PLC0415  # was loaded while the app ran
+    from cdk8s_publish.review.manifests import MANIFESTS, delta, role  # noqa: PLC0415
 
-    policy = check.Policy(allow_empty=inputs.allow_empty, allow_secrets=True, allow_helm=inputs.allow_helm)
+    policy = checks.Policy(allow_empty=inputs.allow_empty, allow_secrets=True, allow_helm=inputs.allow_helm)
     documents = []
     for rendered in outcome:
-        findings = check.check(delta(rendered, Folder(rendered.path)), policy, {}).findings
-        check.refuse(tuple(check.located(findings, rendered.path)) if len(found) > 1 else findings)
+        findings = checks.check(delta(rendered, Folder(rendered.path)), policy, {}).findings
+        checks.refuse(tuple(checks.located(findings, rendered.path)) if len(found) > 1 else findings)
         documents += [file.read() for file in rendered.files if role(file.path) == MANIFESTS]
     return b"---\n".join(document if document.endswith(b"\n") else document + b"\n" for document in documents)

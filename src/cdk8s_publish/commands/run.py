@@ -10,10 +10,8 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from cdk8s_publish import apps, hermetic, imports, publish, urls
-from cdk8s_publish.checkout import Checkout
 from cdk8s_publish.errors import InputError, RemoteError
-from cdk8s_publish.git_runner import frozen_config
+from cdk8s_publish.job import find_apps, relative_folders, synth_options
 from cdk8s_publish.model import (
     Action,
     CIContext,
@@ -25,19 +23,23 @@ from cdk8s_publish.model import (
     RenderedManifests,
     Secret,
 )
-from cdk8s_publish.render import checkout_copy, render
-from cdk8s_publish.repository import Repository
-from cdk8s_publish.signing import SigningKey, armored, sign
-from cdk8s_publish.world import find_apps, relative_folders, synth_options
+from cdk8s_publish.publish import loop
+from cdk8s_publish.publish.branch import urls
+from cdk8s_publish.publish.branch.git_process import frozen_config
+from cdk8s_publish.publish.branch.repository import Repository
+from cdk8s_publish.publish.branch.signing import SigningKey, armored, sign
+from cdk8s_publish.publish.branch.source import Checkout
+from cdk8s_publish.render import discover, fingerprint, imports
+from cdk8s_publish.render.schedule import checkout_copy, render
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from cdk8s_publish.ci import Facts
     from cdk8s_publish.inputs import Inputs
+    from cdk8s_publish.job import World
     from cdk8s_publish.model import Finding, Sha
-    from cdk8s_publish.place import SynthOptions
-    from cdk8s_publish.world import World
+    from cdk8s_publish.render.environment import SynthOptions
 
 _log = logging.getLogger(__name__)
 
@@ -65,16 +67,16 @@ def run(inputs: Inputs, world: World) -> Result:
     options = synth_options(inputs, world, root, (*inputs.secrets, place.source.token))
     with ThreadPoolExecutor(thread_name_prefix="ask") as beside:
         environ = beside.submit(frozen_config, _git_environ(world))
-        remark, machine = beside.submit(_remark, place), hermetic.Machine(options, world.private / "tools", beside)
+        remark, machine = beside.submit(_remark, place), fingerprint.Machine(options, world.private / "tools", beside)
         folders = relative_folders(inputs, base, root)
         found = find_apps(inputs, root, folders)
-        fingerprints = hermetic.fingerprints(found, options, machine, lambda app: imports.reason_against(app, root))
+        fingerprints = fingerprint.fingerprints(found, options, machine, lambda app: imports.reason_against(app, root))
     if remark.result():
         _log.warning("%s", remark.result())
     target = _target(inputs, world, place, _Work(folders, found, fingerprints), environ.result())
     seen = _look(world, target, options)
     if seen.plan.action is Action.SKIP:
-        return Result(publish.skipped(target, seen), place.context, place.target.url)
+        return Result(loop.skipped(target, seen), place.context, place.target.url)
     known = _published(target, seen)
     fresh = [app for app in found if app.path not in known]
     for path in known:
@@ -82,16 +84,16 @@ def run(inputs: Inputs, world: World) -> Result:
     rendered = render(fresh, world.private, options, world.console, found) if fresh else ()
     with world.console.stage("Compare" if seen.plan.action is Action.DIFF else f"Publish to `{inputs.branch}`"):
         try:
-            publication, review = publish.publish(target, seen, (*known.values(), *rendered))
+            publication, review = loop.publish(target, seen, (*known.values(), *rendered))
         except NotRenderedError as error:
             _log.info("%s", error)
             again = world.private / "again"
             again.mkdir(mode=0o711)
-            publication, review = publish.publish(target, seen, render(found, again, options, world.console, found))
+            publication, review = loop.publish(target, seen, render(found, again, options, world.console, found))
     return Result(publication, place.context, place.target.url, review.findings if review else ())
 
 
-def _look(world: World, target: publish.Target, options: SynthOptions) -> publish.Look:
+def _look(world: World, target: loop.Target, options: SynthOptions) -> loop.Look:
     """Look at the target branch, and copy the checkout meanwhile.
 
     Installing and rendering wait: what this look says may make them unnecessary, and no foreign code runs beside a
@@ -100,7 +102,7 @@ def _look(world: World, target: publish.Target, options: SynthOptions) -> publis
     with ThreadPoolExecutor(1, "copy") as beside:
         copied = beside.submit(checkout_copy, world.private, options) if options.visible is None else None
         with world.console.stage(f"Look at `{target.inputs.branch}`"):
-            seen = publish.look(target)
+            seen = loop.look(target)
             _log.info("%s: %s", seen.plan.action, seen.plan.reason)
             for warning in seen.plan.warnings:
                 _log.warning("%s", warning)
@@ -214,11 +216,11 @@ class _Work(NamedTuple):
     """The folders and patterns of `working-directory`, the apps that they led to, and what those are known by."""
 
     folders: tuple[str, ...]
-    found: tuple[apps.App, ...]
+    found: tuple[discover.App, ...]
     fingerprints: Mapping[str, str]
 
 
-def _target(inputs: Inputs, world: World, place: _Place, work: _Work, environ: Mapping[str, str]) -> publish.Target:
+def _target(inputs: Inputs, world: World, place: _Place, work: _Work, environ: Mapping[str, str]) -> loop.Target:
     @cache  # the folders of several apps mostly have the same record
     def history(recorded: Sha, own: Sha) -> Relation:
         known = place.checkout.relation(recorded, own)
@@ -232,13 +234,13 @@ def _target(inputs: Inputs, world: World, place: _Place, work: _Work, environ: M
                 return Relation.UNKNOWN
             raise
 
-    return publish.Target(
+    return loop.Target(
         repository=Repository(world.private / "target.git", place.target, environ, world.inherited),
         inputs=inputs,
         context=place.context,
         directories={app.path: app.directory or "." for app in work.found},
         patterns=tuple(folder for folder in work.folders if set(folder) & set("*?[")),
-        path_of=lambda directory: apps.target_path(inputs.path, directory, place.context.workspace.name),
+        path_of=lambda directory: discover.target_path(inputs.path, directory, place.context.workspace.name),
         history=history,
         is_same_repository=place.target is place.source,
         fingerprints=work.fingerprints,
@@ -252,7 +254,7 @@ def _signature(inputs: Inputs, world: World) -> Callable[[bytes], str] | None:
     return (lambda content: sign(content, signer, world.environ)) if key else None
 
 
-def _published(target: publish.Target, seen: publish.Look) -> dict[str, RenderedManifests]:
+def _published(target: loop.Target, seen: loop.Look) -> dict[str, RenderedManifests]:
     """Return, by path, what hermetic apps would render again: the files that are published."""
     return {
         folder.path: RenderedManifests(

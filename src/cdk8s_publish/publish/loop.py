@@ -9,11 +9,9 @@ from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
-from cdk8s_publish import check, diff, plan, records, report
+from cdk8s_publish import report
 from cdk8s_publish.errors import BranchError, InputError, LeaseLostError, RemoteError
-from cdk8s_publish.fast_import import FolderWrite, Identity
 from cdk8s_publish.inputs import is_ref_name
-from cdk8s_publish.manifests import delta
 from cdk8s_publish.model import (
     Action,
     Changes,
@@ -29,10 +27,15 @@ from cdk8s_publish.model import (
     Sha,
     Tip,
 )
-from cdk8s_publish.parallel import halves
-from cdk8s_publish.refusals import TransientRemoteError
-from cdk8s_publish.repository import NOTES_REF, RefMove, Repository
-from cdk8s_publish.throttle import retry_after
+from cdk8s_publish.publish import plan
+from cdk8s_publish.publish.branch import hydrator
+from cdk8s_publish.publish.branch.fast_import import FolderWrite, Identity
+from cdk8s_publish.publish.branch.git_errors import TransientRemoteError
+from cdk8s_publish.publish.branch.rate_limit import retry_after
+from cdk8s_publish.publish.branch.repository import NOTES_REF, RefMove, Repository
+from cdk8s_publish.review import checks, diff
+from cdk8s_publish.review.manifests import delta
+from cdk8s_publish.review.parallel import halves
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Mapping
@@ -207,24 +210,24 @@ def _review(target: Target, seen: Look, rendered: tuple[RenderedManifests, ...])
     held = {folder.path: folder for folder in seen.folders}
     deltas = [delta(item, held[item.path]) for item in rendered]
     old = target.repository.blobs(sha for one in deltas for sha in one.wanted)
-    checked = [check.check(one, _policy(target, seen, one.folder.path), old, halves) for one in deltas]
+    checked = [checks.check(one, _policy(target, seen, one.folder.path), old, halves) for one in deltas]
     findings = [
         finding
         for one, result in zip(deltas, checked, strict=True)
-        for finding in (check.located(result.findings, one.folder.path) if len(deltas) > 1 else result.findings)
+        for finding in (checks.located(result.findings, one.folder.path) if len(deltas) > 1 else result.findings)
     ]
-    check.refuse(findings)
+    checks.refuse(findings)
     changes = tuple(diff.compare(one, result, old) for one, result in zip(deltas, checked, strict=True))
     findings += _guard_removals(target, seen, changes)
-    check.refuse(findings)
+    checks.refuse(findings)
     if seen.plan.action is not Action.DIFF:
         target.repository.store([(one.folder, one.rendered.files) for one in deltas if one.moved])
     return Review(seen.folders, changes, tuple(findings))
 
 
-def _policy(target: Target, seen: Look, path: str) -> check.Policy:
+def _policy(target: Target, seen: Look, path: str) -> checks.Policy:
     inputs = target.inputs
-    return check.Policy(
+    return checks.Policy(
         allow_empty=inputs.allow_empty or path in seen.abandoned,
         allow_secrets=inputs.allow_secrets,
         allow_helm=inputs.allow_helm,
@@ -233,7 +236,7 @@ def _policy(target: Target, seen: Look, path: str) -> check.Policy:
 
 def _guard_removals(target: Target, seen: Look, changes: tuple[Changes, ...]) -> tuple[Finding, ...]:
     has_consent = target.inputs.allow_removals or bool(target.context.source.trailers.get("allow-removals"))
-    found = check.check_changes(changes, consent=has_consent)
+    found = checks.check_changes(changes, consent=has_consent)
     if seen.plan.action is Action.DIFF:
         # A review is where consent is given: it must be able to end well and still say what publishing will need.
         return tuple(finding._replace(level=Level.WARNING) for finding in found)
@@ -353,14 +356,14 @@ def _push(target: Target, moves: tuple[RefMove, ...]) -> None:
 
 def _annotate(target: Target, tip: Tip, sha: Sha, abandoned: Container[str] = ()) -> Sha:
     own = target.context.source.sha
-    paths = {path: sha for path, sha in records.noted(tip.note).items() if path not in abandoned}
-    others = {path: value for path, value in records.fingerprints(tip.note).items() if path not in target.paths}
+    paths = {path: sha for path, sha in hydrator.noted(tip.note).items() if path not in abandoned}
+    others = {path: value for path, value in hydrator.fingerprints(tip.note).items() if path not in target.paths}
     fingerprints = {path: value for path, value in others.items() if path not in abandoned}
-    text = records.note(
+    text = hydrator.note(
         target.context.source, {**paths, **dict.fromkeys(target.paths, own)}, {**fingerprints, **target.fingerprints}
     )
     return target.repository.annotate(tip, sha, text, _identity(target))
 
 
 def _metadata(target: Target, path: str, manifests: int) -> bytes:
-    return records.metadata(target.context.source, target.context.remote_url, target.directories[path], manifests)
+    return hydrator.metadata(target.context.source, target.context.remote_url, target.directories[path], manifests)

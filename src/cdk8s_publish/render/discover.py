@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import yaml
 
 from cdk8s_publish.errors import InputError
-from cdk8s_publish.installation import ROOT, plan_installation, script
-from cdk8s_publish.pins import pins_of
+from cdk8s_publish.render.managers import ROOT, plan_installation, script
+from cdk8s_publish.render.tool_versions import pins_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from cdk8s_publish.installation import Step
-    from cdk8s_publish.pins import Pin
+    from cdk8s_publish.render.managers import Step
+    from cdk8s_publish.render.tool_versions import Pin
 
 CONFIG_FILE = "cdk8s.yaml"
 CLI_OUTPUT = "dist"

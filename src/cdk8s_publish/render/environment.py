@@ -7,8 +7,8 @@ import re
 import shlex
 from typing import TYPE_CHECKING, NamedTuple
 
-from cdk8s_publish.commands import Command, Completed, run
 from cdk8s_publish.errors import SynthError
+from cdk8s_publish.sandbox.process import Command, Completed, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -22,15 +22,15 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from cdk8s_publish import __version__
-from cdk8s_publish.commands import Command, run
-from cdk8s_publish.snapshot import digests, file_digest
+from cdk8s_publish.render.workspace import digests, file_digest
+from cdk8s_publish.sandbox.process import Command, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
     from concurrent.futures import Executor, Future
 
-    from cdk8s_publish.apps import App
-    from cdk8s_publish.place import SynthOptions
+    from cdk8s_publish.render.discover import App
+    from cdk8s_publish.render.environment import SynthOptions
 
 _log = logging.getLogger(__name__)
 

@@ -19,8 +19,8 @@ from cdk8s_publish.errors import SynthError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from cdk8s_publish.apps import App
-    from cdk8s_publish.commands import Completed
+    from cdk8s_publish.render.discover import App
+    from cdk8s_publish.sandbox.process import Completed
 
 IMPORT_DIRECTORY = "imports"
 """Where the cdk8s CLI puts generated code unless cdk8s.yaml says otherwise (cdk8s-cli, lib/cli/cmds/import.js)."""

@@ -9,14 +9,14 @@ import shutil
 from typing import TYPE_CHECKING
 
 from cdk8s_publish.errors import SynthError
-from cdk8s_publish.place import Place, SynthOptions, step_failure
+from cdk8s_publish.render.environment import Place, SynthOptions, step_failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from cdk8s_publish.installation import Step
-    from cdk8s_publish.pins import Pin
+    from cdk8s_publish.render.managers import Step
+    from cdk8s_publish.render.tool_versions import Pin
 
 PROBE_S = 30
 NPM_LOCKS = ("npm-shrinkwrap.json", "package-lock.json")

@@ -11,20 +11,21 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from cdk8s_publish import commands, synth
 from cdk8s_publish.errors import PublishError, SynthError
-from cdk8s_publish.place import Place
-from cdk8s_publish.snapshot import snapshot, state
+from cdk8s_publish.render import synth
+from cdk8s_publish.render.environment import Place
+from cdk8s_publish.render.workspace import snapshot, state
+from cdk8s_publish.sandbox import process
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from concurrent.futures import Future
 
-    from cdk8s_publish.apps import App
-    from cdk8s_publish.installation import Step
     from cdk8s_publish.log import Console
     from cdk8s_publish.model import RenderedManifests
-    from cdk8s_publish.place import SynthOptions
+    from cdk8s_publish.render.discover import App
+    from cdk8s_publish.render.environment import SynthOptions
+    from cdk8s_publish.render.managers import Step
 
     _Outcome = RenderedManifests | PublishError | None
 
@@ -110,7 +111,7 @@ def _copies(
     owner, cache = _owner(options), [options.cache] if options.cache else []
     if options.visible is None:
         return [checkout_copy(private, options)] * len(apps)
-    from cdk8s_publish import hermetic  # noqa: PLC0415  # few apps are, and it takes as long to load as a small copy
+    from cdk8s_publish.render import fingerprint  # noqa: PLC0415  # few apps are, and it takes as long to load as a small copy
 
     if shared:
         folders = [options.workspace / app.directory for app in (*apps, *neighbours) if app.directory]
@@ -120,8 +121,8 @@ def _copies(
             options.workspace,
             private / f"source-{number}",
             owner,
-            left_out=[*(options.workspace / folder for folder in hermetic.left_out(app, neighbours)), *cache],
-            kept=[options.workspace / file for file in hermetic.covered(app, neighbours, options.workspace)],
+            left_out=[*(options.workspace / folder for folder in fingerprint.left_out(app, neighbours)), *cache],
+            kept=[options.workspace / file for file in fingerprint.covered(app, neighbours, options.workspace)],
             twin=shared,
             is_hermetic=True,
         )
@@ -145,7 +146,7 @@ def _render_one(
     app: App, source: Path, private: Path, options: SynthOptions, on_line: Callable[[str], None]
 ) -> RenderedManifests:
     if app.config.get("imports"):
-        from cdk8s_publish import imports  # noqa: PLC0415  # as above
+        from cdk8s_publish.render import imports  # noqa: PLC0415  # as above
 
         place = Place(app.directory, source, private, options, on_line)
         environ = place.environ()
@@ -170,8 +171,8 @@ def _usable_cache(options: SynthOptions) -> Path | None:
     if options.uid is None:
         return folder if os.access(folder, os.W_OK | os.X_OK) else None
     probe = ("sh", "-c", 'cd "$0" && test -w . && test -x .', str(folder))
-    done = commands.run(
-        commands.Command(probe, Path("/"), {}, PROBE_TIMEOUT_S, options.uid, options.gid), on_line=_log.debug
+    done = process.run(
+        process.Command(probe, Path("/"), {}, PROBE_TIMEOUT_S, options.uid, options.gid), on_line=_log.debug
     )
     return folder if done.returncode == 0 else None
 
@@ -179,7 +180,7 @@ def _usable_cache(options: SynthOptions) -> Path | None:
 def _say_what_is_installed(apps: Sequence[App], sources: Sequence[Path], private: Path, options: SynthOptions) -> None:
     pins = {pin: source for app, source in zip(apps, sources, strict=True) for pin in app.pins}
     if pins:
-        from cdk8s_publish import install  # noqa: PLC0415  # many an app needs nothing of it
+        from cdk8s_publish.render import install  # noqa: PLC0415  # many an app needs nothing of it
 
         for sentence in install.mismatches(pins, private / "versions", options):
             _log.warning("%s", sentence)
@@ -197,7 +198,7 @@ def _tasks(apps: Sequence[App], sources: Sequence[Path], private: Path, options:
         needs: tuple[int, ...] = ()
         for turn, step in enumerate(app.install):
             if (source, step) not in numbers:
-                from cdk8s_publish import install  # noqa: PLC0415  # as above
+                from cdk8s_publish.render import install  # noqa: PLC0415  # as above
 
                 numbers[source, step] = len(tasks)
                 place = step.directory or "the root of the checkout"
@@ -296,12 +297,12 @@ def _end(running: Collection[Future[_Outcome]]) -> None:
     for future in running:
         future.cancel()
     while wait(running, timeout=0.1).not_done:
-        commands.end_all()
+        process.end_all()
 
 
 def _buffered(task: _Task, console: Console, under_way: list[str]) -> _Outcome:
     """Run a task and print its lines together when it has ended."""
-    lines = commands.Excerpt(BUFFERED_LINES, BUFFERED_LINES)
+    lines = process.Excerpt(BUFFERED_LINES, BUFFERED_LINES)
     start = time.monotonic()
     under_way.append(task.title)
     outcome = _outcome(task, lines.add)

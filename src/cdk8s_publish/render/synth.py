@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 from cdk8s_publish.errors import SynthError
 from cdk8s_publish.model import RenderedManifests
-from cdk8s_publish.place import COMMAND_NOT_FOUND, Place, SynthOptions, ending, general_hint, step_failure
+from cdk8s_publish.render.environment import COMMAND_NOT_FOUND, Place, SynthOptions, ending, general_hint, step_failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cdk8s_publish.apps import App
-    from cdk8s_publish.commands import Completed
+    from cdk8s_publish.render.discover import App
+    from cdk8s_publish.sandbox.process import Completed
 
 PRELOAD = Path(__file__).with_name("preload.cjs")
 VALIDATION_FAILED = 2
@@ -42,7 +42,8 @@ def synthesize(
 
 def _load_what_follows() -> None:
     """Load what is needed once the app has ended while it runs, when this process has nothing else to do."""
-    from cdk8s_publish import check, output  # noqa: F401, PLC0415
+    from cdk8s_publish.render import output  # noqa: F401, PLC0415
+    from cdk8s_publish.review import checks  # noqa: F401, PLC0415
 
 
 class _Synth:
@@ -63,7 +64,7 @@ class _Synth:
                 raise step_failure("The command `before-synth`", self.app.before, done, self.place.timeout_s)
         before = self._now()
         done = self.place.run(self._command(), environ, meanwhile=_load_what_follows)
-        from cdk8s_publish.output import collect, overwritten, validation_findings  # noqa: PLC0415
+        from cdk8s_publish.render.output import collect, overwritten, validation_findings  # noqa: PLC0415
 
         reported = validation_findings(self.reports, self.folder, (self.out, self.own_output or self.out))
         has_failed_validation = done.returncode == VALIDATION_FAILED and reported
@@ -151,7 +152,7 @@ class _Synth:
             return self.out
         if self.own_output and self.own_output.is_dir():
             return self.own_output
-        from cdk8s_publish.output import written_since  # noqa: PLC0415
+        from cdk8s_publish.render.output import written_since  # noqa: PLC0415
 
         elsewhere = written_since(self.folder, before)
         if elsewhere:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from cdk8s_publish.installation import json_object, upwards
+from cdk8s_publish.render.managers import json_object, upwards
 
 if TYPE_CHECKING:
     from pathlib import Path

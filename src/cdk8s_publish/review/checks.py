@@ -12,15 +12,15 @@ from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from cdk8s_publish.errors import CheckError
-from cdk8s_publish.manifests import HELM_FILE, KUSTOMIZATION_FILES, MANIFESTS, parse, role
 from cdk8s_publish.model import METADATA_FILE, ChangeKind, Finding, Level
+from cdk8s_publish.review.manifests import HELM_FILE, KUSTOMIZATION_FILES, MANIFESTS, parse, role
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
-    from cdk8s_publish.manifests import Delta, Parsed
     from cdk8s_publish.model import Change, Changes, Manifest, RenderedFile, RenderedManifests, ResourceId, Sha
+    from cdk8s_publish.review.manifests import Delta, Parsed
 
     ParseAll = Callable[[Callable[[RenderedFile], Parsed], Sequence[RenderedFile]], Iterable[Parsed]]
 

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, cast
 
 import yaml
 
-from cdk8s_publish.manifests import fields, leaves
 from cdk8s_publish.model import Change, ChangeKind, Changes, ResourceId
+from cdk8s_publish.review.manifests import fields, leaves
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from yaml.nodes import Node, ScalarNode
 
-    from cdk8s_publish.check import Checked
-    from cdk8s_publish.manifests import Delta
     from cdk8s_publish.model import Manifest, Sha
+    from cdk8s_publish.review.checks import Checked
+    from cdk8s_publish.review.manifests import Delta
 
 CONTEXT = 3
 """Unchanged lines around a change."""

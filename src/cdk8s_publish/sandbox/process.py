@@ -26,8 +26,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
-from cdk8s_publish import landlock
 from cdk8s_publish.errors import SynthError
+from cdk8s_publish.sandbox import landlock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping

@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, cast
 
 from cdk8s_publish.errors import MachineError
 from cdk8s_publish.model import Relation
-from cdk8s_publish.refusals import explain
+from cdk8s_publish.publish.branch.git_errors import explain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -14,19 +14,19 @@ from contextlib import contextmanager
 from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
-from cdk8s_publish import fast_import, records
-from cdk8s_publish.commands import is_foreign_code_running
 from cdk8s_publish.errors import BranchError, PublishError, RemoteError
-from cdk8s_publish.git_runner import GitRunner, relation
 from cdk8s_publish.model import METADATA_FILE, Folder, Relation, Remote, Sha, Tip
-from cdk8s_publish.refusals import TransientRemoteError, explain
+from cdk8s_publish.publish.branch import fast_import, hydrator
+from cdk8s_publish.publish.branch.git_errors import TransientRemoteError, explain
+from cdk8s_publish.publish.branch.git_process import GitRunner, relation
+from cdk8s_publish.sandbox.process import is_foreign_code_running
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from cdk8s_publish.fast_import import FolderWrite, Identity
     from cdk8s_publish.model import RenderedFile
+    from cdk8s_publish.publish.branch.fast_import import FolderWrite, Identity
 
 NOTES_REF = "refs/notes/hydrator.metadata"
 """Where Argo CD and GitOps Promoter look for `{"drySha": …}`: a source commit that was seen and changed nothing."""
@@ -142,7 +142,7 @@ class Repository:
             return Tip(branch, notes=notes, default_branch=default)
         sha, tree = objects[_TIP]
         entries = tuple(self._git.out("ls-tree", "-r", "-z", sha).split(b"\0")[:-1])
-        managed = tuple(records.managed_paths(entries))
+        managed = tuple(hydrator.managed_paths(entries))
         return Tip(branch, sha, tree, notes, default, entries, managed, self._note(sha) if notes else b"")
 
     def _fetched(self) -> Iterator[tuple[str, tuple[Sha, Sha]]]:
@@ -166,12 +166,12 @@ class Repository:
         """
         paths = tuple(paths)
         _refuse_files(tip, paths)
-        files = {path: records.below(tip.entries, path) for path in paths}
+        files = {path: hydrator.below(tip.entries, path) for path in paths}
         marks = {path: held.pop(METADATA_FILE) for path, held in files.items() if METADATA_FILE in held}
         blobs = self.blobs(marks.values())
-        noted, fingerprints = records.noted(tip.note), records.fingerprints(tip.note)
+        noted, fingerprints = hydrator.noted(tip.note), hydrator.fingerprints(tip.note)
         found = (
-            records.managed(path, held, blobs[marks[path]], noted.get(path)) if path in marks else Folder(path, held)
+            hydrator.managed(path, held, blobs[marks[path]], noted.get(path)) if path in marks else Folder(path, held)
             for path, held in files.items()
         )
         return tuple(folder._replace(fingerprint=fingerprints.get(folder.path, "")) for folder in found)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from cdk8s_publish.errors import InputError, PublishError
 from cdk8s_publish.model import Secret
-from cdk8s_publish.private import private_folder, temporary_folder
+from cdk8s_publish.sandbox.scratch import private_folder, temporary_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

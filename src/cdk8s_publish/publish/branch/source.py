@@ -6,9 +6,9 @@ import os
 from typing import TYPE_CHECKING
 
 from cdk8s_publish.errors import InputError
-from cdk8s_publish.git_runner import GitRunner, relation
 from cdk8s_publish.model import Relation, Sha, SourceRevision
-from cdk8s_publish.urls import absolute, split_credential
+from cdk8s_publish.publish.branch.git_process import GitRunner, relation
+from cdk8s_publish.publish.branch.urls import absolute, split_credential
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

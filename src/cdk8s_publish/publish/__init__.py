@@ -1,0 +1,1 @@
+"""Move a target to what was rendered, without losing anybody's update."""

@@ -1,0 +1,1 @@
+"""The git branch as the place that is published to."""

@@ -1,0 +1,1 @@
+"""Turn cdk8s apps into rendered manifests."""
