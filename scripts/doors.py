@@ -22,11 +22,13 @@ sys.path.insert(0, str(ROOT / "src"))
 
 from cdk8s_publish import errors  # noqa: E402
 from cdk8s_publish.flux.charts import FLUX_OPTIONS  # noqa: E402
-from cdk8s_publish.inputs import INPUTS, OUTPUTS, PREFIX, InputSpec, Kind, Section  # noqa: E402
+from cdk8s_publish.inputs import INPUTS, OUTPUTS, PREFIX, Section  # noqa: E402
 from cdk8s_publish.render.managers import MANAGERS  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from cdk8s_publish.options import Option
 
 WIDTH = 110
 SHELL_COMMANDS = frozenset({"app", "before-synth", "install"})
@@ -57,7 +59,7 @@ def template_inputs() -> Iterator[str]:
         yield f"{spec.name}:"
         yield from _folded("description", spec.description)
         yield f"  default: {json.dumps(default)}"
-        if choices := ("true", "false") if spec.kind is Kind.FLAG else spec.choices:
+        if choices := spec.choices:
             yield f"  options: {json.dumps(choices)}"
 
 
@@ -76,7 +78,7 @@ def reference_inputs() -> Iterator[str]:
     """Yield the chapters of the reference page of inputs."""
     for section in Section:
         yield from (f"## {section}", "")
-        for spec in (spec for spec in INPUTS if spec.section is section):
+        for spec in (spec for spec in INPUTS if spec.section == section):
             yield from (f"### `{spec.name}`", "", *textwrap.wrap(spec.description, WIDTH), "", *_facts(spec), "")
 
 
@@ -117,7 +119,8 @@ def reference_flux() -> Iterator[str]:
     yield from ("| option | default | | in Flux 1 |", "|---|---|---|---|")
     for option in FLUX_OPTIONS:
         default = f"`{option.default}`" if option.default else ""
-        yield f"| `--{option.name}` | {default} | {option.help} | {f'`{option.flux1}`' if option.flux1 else ''} |"
+        flux1 = f"`{option.flux1}`" if option.flux1 else ""
+        yield f"| `--{option.name}` | {default} | {option.description} | {flux1} |"
 
 
 PARTS: Mapping[str, Mapping[str, Iterator[str]]] = {
@@ -152,9 +155,8 @@ def _folded(key: str, text: str) -> Iterator[str]:
     yield from (f"    {line}" for line in lines)
 
 
-def _facts(spec: InputSpec) -> Iterator[str]:
-    forms = " or ".join(f"`{choice}`" for choice in ("true", "false") if spec.kind is Kind.FLAG)
-    forms = forms or ", ".join(f"`{choice}`" for choice in spec.choices)
+def _facts(spec: Option) -> Iterator[str]:
+    forms = (" or " if spec.is_flag else ", ").join(f"`{choice}`" for choice in spec.choices)
     if forms:
         yield f"* Values: {forms}"
     if spec.default:
@@ -164,7 +166,7 @@ def _facts(spec: InputSpec) -> Iterator[str]:
     if spec.template_default is not None:
         yield f"* Default of the GitLab template: `{spec.template_default}`"
     variable = f"`{PREFIX}{spec.field.upper()}`"
-    yield f"* Command line: {variable} (never an option)" if spec.kind is Kind.SECRET else f"* Variable: {variable}"
+    yield f"* Command line: {variable} (never an option)" if spec.is_secret else f"* Variable: {variable}"
 
 
 def main(argv: list[str]) -> None:

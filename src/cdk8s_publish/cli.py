@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from cdk8s_publish import __version__
 from cdk8s_publish.ci import detect, write_file
 from cdk8s_publish.errors import CheckError, InputError, InterruptedRunError, MachineError, PublishError, SignalError
-from cdk8s_publish.inputs import INPUTS, PREFIX, Inputs, Kind, Section, from_environ, parse
+from cdk8s_publish.inputs import INPUTS, PREFIX, Inputs, Section, from_environ, parse
 from cdk8s_publish.log import Console, logging_to
 from cdk8s_publish.model import Level
 from cdk8s_publish.sandbox.process import protect_self
@@ -121,8 +121,8 @@ class _Run:
             self._timed(),
             private_folder(base) as private,
         ):
-            if self._inputs.diff_file and Path(self._inputs.diff_file).is_dir():
-                raise InputError(f"diff-file: {self._inputs.diff_file!r} is a folder", hint="Name a file in it.")
+            if self._inputs.report.diff_file and Path(self._inputs.report.diff_file).is_dir():
+                raise InputError(f"diff-file: {self._inputs.report.diff_file!r} is a folder", hint="Name a file in it.")
             from cdk8s_publish.job import World  # noqa: PLC0415  # YAML and the rest: after the first line
 
             world = World(self._environ, Path.cwd(), private.path, self._product, self._screen, (private.descriptor,))
@@ -172,12 +172,12 @@ class _Run:
             if finding.level is Level.WARNING:
                 self._screen.annotate(finding.level, str(finding))
         self._screen.line(report.text(result.publication, result.context))
-        if self._inputs.diff_file:
-            write_file(Path(self._inputs.diff_file).absolute(), diff.patch(changes))
+        if self._inputs.report.diff_file:
+            write_file(Path(self._inputs.report.diff_file).absolute(), diff.patch(changes))
         times, url = self._screen.times(), result.target_url
         summary = report.summary(result.publication, result.context, result.findings, times, target_url=url)
         self._product.write_summary(self._screen.redact(summary))
-        self._product.write_outputs(report.outputs(result.publication, result.context, self._inputs.diff_file))
+        self._product.write_outputs(report.outputs(result.publication, result.context, self._inputs.report.diff_file))
 
 
 def _shortened(patch: Iterable[str]) -> list[str]:
@@ -362,13 +362,13 @@ def _add_inputs(parser: argparse.ArgumentParser) -> None:
     groups = {section: parser.add_argument_group(section.value) for section in Section}
     for spec in INPUTS:
         text = spec.description.replace("%", "%%") + (f" [{spec.default}]" if spec.default else "")
-        if spec.kind is Kind.SECRET:
+        if spec.is_secret:
             action: Any = {"action": _SecretAction, "help": argparse.SUPPRESS}
-        elif spec.kind is Kind.FLAG:
+        elif spec.is_flag:
             action = {"nargs": "?", "const": "true", "metavar": "true|false", "help": text}
         else:
-            action = {"metavar": "|".join(spec.choices) or spec.kind.value, "help": text}
-        groups[spec.section].add_argument(f"--{spec.name}", dest=spec.name, **action)
+            action = {"metavar": "|".join(spec.choices) or spec.metavar, "help": text}
+        groups[Section(spec.section)].add_argument(f"--{spec.name}", dest=spec.name, **action)
 
 
 def _add_flux(parser: argparse.ArgumentParser) -> None:
@@ -376,4 +376,4 @@ def _add_flux(parser: argparse.ArgumentParser) -> None:
 
     for option in charts.FLUX_OPTIONS:
         default = f" [{option.default}]" if option.default else ""
-        parser.add_argument(f"--{option.name}", dest=option.name, help=option.help.replace("%", "%%") + default)
+        parser.add_argument(f"--{option.name}", dest=option.name, help=option.description.replace("%", "%%") + default)

@@ -44,7 +44,7 @@ class World(NamedTuple):
 def relative_folders(inputs: Inputs, base: Path, root: Path) -> tuple[str, ...]:
     """Return the input `working-directory` relative to the root of the checkout."""
     prefix = os.path.relpath(base.resolve(), root.resolve())
-    return tuple(os.path.normpath(f"{prefix}/{folder}") for folder in inputs.working_directory)
+    return tuple(os.path.normpath(f"{prefix}/{folder}") for folder in inputs.render.working_directory)
 
 
 def find_apps(inputs: Inputs, root: Path, folders: tuple[str, ...]) -> tuple[discover.App, ...]:
@@ -57,11 +57,11 @@ def find_apps(inputs: Inputs, root: Path, folders: tuple[str, ...]) -> tuple[dis
     found = discover.find_apps(
         root,
         folders,
-        command=inputs.app,
-        output=inputs.output,
-        install=inputs.install,
-        path=inputs.path,
-        before=inputs.before_synth,
+        command=inputs.render.app,
+        output=inputs.render.output,
+        install=inputs.render.install,
+        path=inputs.target.path,
+        before=inputs.render.before_synth,
     )
     for app in found:
         where = app.directory or "the root of the checkout"
@@ -105,16 +105,16 @@ def _hidden(world: World, root: Path) -> tuple[Path, ...]:
 def _cache(inputs: Inputs, root: Path) -> Path | None:
     hint = "Name a folder of its own, absolute or relative to the root of the checkout."
     try:
-        folder = root / Path(inputs.cache_dir).expanduser() if inputs.cache_dir else None
+        folder = root / Path(inputs.render.cache_dir).expanduser() if inputs.render.cache_dir else None
     except RuntimeError:
-        reason = f"cache-dir: {inputs.cache_dir!r} is in the home folder of a user who has none"
+        reason = f"cache-dir: {inputs.render.cache_dir!r} is in the home folder of a user who has none"
         raise InputError(reason, hint=hint) from None
     if folder is None:
         return None
     # What is in it is left out of the copy that apps see.
     if folder.is_file() or root.is_relative_to(folder.resolve()) or (folder / discover.CONFIG_FILE).is_file():
         what = "a file" if folder.is_file() else "a folder that holds an app"
-        raise InputError(f"cache-dir: {inputs.cache_dir!r} is {what}", hint=hint)
+        raise InputError(f"cache-dir: {inputs.render.cache_dir!r} is {what}", hint=hint)
     return folder
 
 
@@ -125,19 +125,19 @@ def synth_options(inputs: Inputs, world: World, root: Path, secrets: tuple[Secre
         world.private.chmod(0o711)  # its way to its own folders; ours stay closed
     uid, gid = owner or (None, None)
     environ = process.scrub(world.environ, [secret.reveal() for secret in secrets], world.product.denied)
-    if withheld := [name for name in inputs.app_env if name in world.environ and name not in environ]:
+    if withheld := [name for name in inputs.render.app_env if name in world.environ and name not in environ]:
         _log.warning("app-env: no app gets %s, which may hold a credential or change the render", ", ".join(withheld))
-    if inputs.app_env and not inputs.hermetic:
+    if inputs.render.app_env and not inputs.render.hermetic:
         _log.warning("app-env is for hermetic apps: without `hermetic: true` the app gets every variable")
-    if not inputs.type_check:
+    if not inputs.render.type_check:
         _log.info("ts-node leaves types unchecked, as `type-check: false` asks")
     return SynthOptions(
         environ=environ,
         workspace=root,
-        timeout_s=inputs.timeout,
+        timeout_s=inputs.render.timeout,
         cache=_cache(inputs, root),
-        has_type_check=inputs.type_check,
-        visible=inputs.app_env if inputs.hermetic else None,
+        has_type_check=inputs.render.type_check,
+        visible=inputs.render.app_env if inputs.render.hermetic else None,
         uid=uid,
         gid=gid,
         hidden=_hidden(world, root),

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from cdk8s_publish import errors
-from cdk8s_publish.inputs import INPUTS, OUTPUTS, Kind
+from cdk8s_publish.inputs import INPUTS, OUTPUTS
 from support.programs import ROOT
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 NAMES = [spec.name for spec in INPUTS]
 PLUMBING = ["job", "stage", "image"]
 """Inputs that only a GitLab template needs: what the job is called and where it runs."""
-NO_OPTION = {spec.name for spec in INPUTS if spec.kind is Kind.SECRET}
+NO_OPTION = {spec.name for spec in INPUTS if spec.is_secret}
 
 
 def words(text: str) -> str:
@@ -74,9 +74,7 @@ def test_template__has_every_input_with_its_default() -> None:
         default = spec.default if spec.template_default is None else spec.template_default
         assert inputs[spec.name]["default"] == default
         assert words(inputs[spec.name]["description"]) == spec.description
-        assert inputs[spec.name].get("options", []) == (
-            ["true", "false"] if spec.kind is Kind.FLAG else list(spec.choices)
-        )
+        assert inputs[spec.name].get("options", []) == list(spec.choices)
 
 
 def test_template__hands_every_input_over_under_a_name_that_shells_know() -> None:

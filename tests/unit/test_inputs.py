@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cdk8s_publish.errors import InputError
-from cdk8s_publish.inputs import INPUTS, History, Inputs, from_environ, parse
+from cdk8s_publish.input_values import History
+from cdk8s_publish.inputs import INPUTS, from_environ, parse
 
 
 def problems(**raw: str) -> str:
@@ -18,14 +19,15 @@ def problems(**raw: str) -> str:
 
 
 def test_parse__declaration_and_fields_are_the_same() -> None:
-    assert [spec.field for spec in INPUTS] == list(Inputs._fields)
+    parts = parse({})
+    assert sorted(option.field for option in INPUTS) == sorted(field for part in parts for field in part._fields)
 
 
 def test_parse__nothing_given_means_the_documented_defaults() -> None:
     inputs = parse({})
-    assert (inputs.branch, inputs.path, inputs.working_directory) == ("manifests", "dist", (".",))
-    assert (inputs.history, inputs.timeout, inputs.mode) == (History(), 600, "auto")
-    assert not any((inputs.adopt_branch, inputs.allow_empty, inputs.allow_removals, inputs.allow_rollback))
+    assert (inputs.target.branch, inputs.target.path, inputs.render.working_directory) == ("manifests", "dist", (".",))
+    assert (inputs.commit.history, inputs.render.timeout, inputs.target.mode) == (History(), 600, "auto")
+    assert not any(inputs.guards)
 
 
 def test_parse__every_problem_is_reported_at_once() -> None:
@@ -43,7 +45,7 @@ def test_parse__unknown_name_suggests_the_closest() -> None:
     ("text", "seconds"), [("90", 90), ("90s", 90), ("10m", 600), ("1h", 3600), ("24h", 86400), ("5 m", 300)]
 )
 def test_timeout__durations(text: str, seconds: int) -> None:
-    assert parse({"timeout": text}).timeout == seconds
+    assert parse({"timeout": text}).render.timeout == seconds
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "1d", "25h", "m", "1.5m", "9999999"])
@@ -62,7 +64,7 @@ def test_timeout__anything_else_is_refused(text: str) -> None:
     ],
 )
 def test_history__forms(text: str, history: History) -> None:
-    assert parse({"history": text}).history == history
+    assert parse({"history": text}).commit.history == history
 
 
 @pytest.mark.parametrize("text", ["keep: 0", "keep: x", "drop", "replace: 3", "keep:"])
@@ -75,7 +77,7 @@ def test_history__anything_else_is_refused(text: str) -> None:
     [("dist", "dist"), ("./a/b/", "a/b"), ("/a//b", "a/b"), (".", ""), ("/", ""), ("a b", "a b"), ("-x", "-x")],
 )
 def test_path__is_normalised(text: str, path: str) -> None:
-    assert parse({"path": text}).path == path
+    assert parse({"path": text}).target.path == path
 
 
 @pytest.mark.parametrize(
@@ -102,7 +104,7 @@ def test_path__tricks_are_refused(text: str) -> None:
 @pytest.mark.parametrize("text", ["{name}", "clusters/{App}", "{ app }", "{app", "app}", "{{app}}"])
 def test_path__knows_no_other_placeholders(text: str) -> None:
     assert "the placeholders are `{app}` and `{directory}`" in problems(path=text)
-    assert parse({"path": "clusters/{app}/{directory}"}).path == "clusters/{app}/{directory}"
+    assert parse({"path": "clusters/{app}/{directory}"}).target.path == "clusters/{app}/{directory}"
 
 
 @given(st.text(alphabet=st.sampled_from("ab/.-@{~^:?*[\\ \x01\x7fé") | st.characters(codec="utf-8"), max_size=12))
@@ -145,7 +147,7 @@ def test_repository__its_password_is_refused_and_not_shown(text: str) -> None:
     "text", ["git@git.example:a/b", "ssh://git@git.example/a/b", "https://me@git.example/a/b", "/a b"]
 )
 def test_repository__names_of_users_and_paths_with_spaces_are_accepted(text: str) -> None:
-    assert parse({"repository": text}).repository == text
+    assert parse({"repository": text}).target.repository == text
 
 
 @pytest.mark.parametrize("text", [",", " , \n,"])
@@ -163,9 +165,9 @@ def test_author__anything_but_name_and_mail_is_refused(text: str) -> None:
 def test_secret__its_value_is_in_no_text() -> None:
     inputs = parse({"token": "hunter2-hunter2"})
     assert "hunter2" not in repr(inputs)
-    assert inputs.token.reveal() == "hunter2-hunter2"
+    assert inputs.target.token.reveal() == "hunter2-hunter2"
     with pytest.raises(TypeError):
-        inputs.token.__reduce__()
+        inputs.target.token.__reduce__()
 
 
 def test_from_environ__dashes_and_underscores_name_the_same_input() -> None:

@@ -19,7 +19,8 @@ ROOT = PACKAGE.parent.parent
 
 # A room imports only from the rooms below it; its own modules may know each other.
 LAYERS = (
-    ("errors", "model"),
+    ("errors", "git_names", "model"),
+    ("input_values", "options"),
     ("inputs", "log", "report", "review", "sandbox"),
     ("ci", "render", "flux"),
     ("publish", "job"),

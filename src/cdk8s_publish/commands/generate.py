@@ -26,7 +26,9 @@ def generate(inputs: Inputs, world: World) -> bytes:
     from cdk8s_publish.review import checks  # noqa: PLC0415  # was loaded while the app ran
     from cdk8s_publish.review.manifests import MANIFESTS, delta, role  # noqa: PLC0415
 
-    policy = checks.Policy(allow_empty=inputs.allow_empty, allow_secrets=True, allow_helm=inputs.allow_helm)
+    policy = checks.Policy(
+        allow_empty=inputs.guards.allow_empty, allow_secrets=True, allow_helm=inputs.guards.allow_helm
+    )
     documents = []
     for rendered in outcome:
         findings = checks.check(delta(rendered, Folder(rendered.path)), policy, {}).findings

@@ -82,7 +82,7 @@ def run(inputs: Inputs, world: World) -> Result:
     for path in known:
         _log.info("%s: not rendered, its fingerprint is the one of what is published", path or ".")
     rendered = render(fresh, world.private, options, world.console, found) if fresh else ()
-    with world.console.stage("Compare" if seen.plan.action is Action.DIFF else f"Publish to `{inputs.branch}`"):
+    with world.console.stage("Compare" if seen.plan.action is Action.DIFF else f"Publish to `{inputs.target.branch}`"):
         try:
             publication, review = loop.publish(target, seen, (*known.values(), *rendered))
         except NotRenderedError as error:
@@ -101,7 +101,7 @@ def _look(world: World, target: loop.Target, options: SynthOptions) -> loop.Look
     """
     with ThreadPoolExecutor(1, "copy") as beside:
         copied = beside.submit(checkout_copy, world.private, options) if options.visible is None else None
-        with world.console.stage(f"Look at `{target.inputs.branch}`"):
+        with world.console.stage(f"Look at `{target.inputs.target.branch}`"):
             seen = loop.look(target)
             _log.info("%s: %s", seen.plan.action, seen.plan.reason)
             for warning in seen.plan.warnings:
@@ -113,11 +113,11 @@ def _look(world: World, target: loop.Target, options: SynthOptions) -> loop.Look
 
 def _first_folder(base: Path, inputs: Inputs) -> Path:
     """Return the folder whose checkout is meant: the first working directory, up to a wildcard in it."""
-    parts = Path(inputs.working_directory[0]).parts
+    parts = Path(inputs.render.working_directory[0]).parts
     folder = base.joinpath(*takewhile(lambda part: not set(part) & set("*?["), parts))
     if not folder.is_dir():
         raise InputError(
-            f"working-directory: there is no folder {inputs.working_directory[0]!r} in {base}",
+            f"working-directory: there is no folder {inputs.render.working_directory[0]!r} in {base}",
             hint="It is relative to the root of the workspace, or to the folder that the command stands in.",
         )
     return folder
@@ -152,21 +152,21 @@ def _place(inputs: Inputs, world: World, base: Path) -> _Place:
     is_same = urls.normal(url) == urls.normal(source_url)
     # A token that publishes to another server is not for the server of the sources. A deploy key opens one repository:
     # beside one for another repository, the token reads the history of this one.
-    own = Secret("") if not inputs.ssh_key and urls.is_other_server(url, source_url) else inputs.token
+    own = Secret("") if not inputs.target.ssh_key and urls.is_other_server(url, source_url) else inputs.target.token
     username, token = facts.username if own or (secret and not user) else user, own or Secret(secret)
     has_own_access = own and not is_same
     source = Remote(source_url, username, token) if has_own_access else _remote(inputs, source_url, username, token)
-    named = facts.username if inputs.token else urls.split_credential(inputs.repository)[1]
-    target = source if is_same else _remote(inputs, url, named, inputs.token)
+    named = facts.username if inputs.target.token else urls.split_credential(inputs.target.repository)[1]
+    target = source if is_same else _remote(inputs, url, named, inputs.target.token)
     return _Place(checkout, _context(checkout, facts, world.product.name, source_url), target, source)
 
 
 def _remote(inputs: Inputs, url: str, username: str, token: Secret) -> Remote:
-    key = armored(inputs.ssh_key, "ssh-key")
+    key = armored(inputs.target.ssh_key, "ssh-key")
     if not key:
         return Remote(url, username, token)
     known = Path(__file__).with_name("known_hosts").read_text(encoding="utf-8")
-    return Remote(urls.over_ssh(url), ssh_key=key, ssh_known_hosts=f"{known}{inputs.ssh_known_hosts}\n")
+    return Remote(urls.over_ssh(url), ssh_key=key, ssh_known_hosts=f"{known}{inputs.target.ssh_known_hosts}\n")
 
 
 def _context(checkout: Checkout, facts: Facts, product: str, remote_url: str) -> CIContext:
@@ -198,9 +198,9 @@ def _remark(place: _Place) -> str:
 
 
 def _target_url(inputs: Inputs, facts: Facts, source_url: str, base: Path) -> str:
-    if not inputs.repository:
+    if not inputs.target.repository:
         return source_url
-    url, _, _ = urls.split_credential(inputs.repository)
+    url, _, _ = urls.split_credential(inputs.target.repository)
     if not urls.is_short(url) or (not facts.server_url and (base / url).exists()):
         return urls.absolute(url, str(base))
     sibling = f"{facts.server_url}/{url}.git" if facts.server_url else urls.sibling(source_url, url)
@@ -230,7 +230,7 @@ def _target(inputs: Inputs, world: World, place: _Place, work: _Work, environ: M
         try:
             return Repository(folder, place.source, environ, world.inherited).relation(recorded, own)
         except RemoteError:
-            if inputs.allow_rollback:
+            if inputs.guards.allow_rollback:
                 return Relation.UNKNOWN
             raise
 
@@ -240,7 +240,7 @@ def _target(inputs: Inputs, world: World, place: _Place, work: _Work, environ: M
         context=place.context,
         directories={app.path: app.directory or "." for app in work.found},
         patterns=tuple(folder for folder in work.folders if set(folder) & set("*?[")),
-        path_of=lambda directory: discover.target_path(inputs.path, directory, place.context.workspace.name),
+        path_of=lambda directory: discover.target_path(inputs.target.path, directory, place.context.workspace.name),
         history=history,
         is_same_repository=place.target is place.source,
         fingerprints=work.fingerprints,
@@ -249,8 +249,8 @@ def _target(inputs: Inputs, world: World, place: _Place, work: _Work, environ: M
 
 
 def _signature(inputs: Inputs, world: World) -> Callable[[bytes], str] | None:
-    key = armored(inputs.signing_key, "signing-key")
-    signer = SigningKey(key, inputs.signing_passphrase)
+    key = armored(inputs.commit.signing_key, "signing-key")
+    signer = SigningKey(key, inputs.commit.signing_passphrase)
     return (lambda content: sign(content, signer, world.environ)) if key else None
 
 

@@ -11,11 +11,13 @@ import shutil
 import subprocess
 from typing import TYPE_CHECKING, NamedTuple
 
-from cdk8s_publish import inputs
-from cdk8s_publish.errors import InputError, SynthError
+from cdk8s_publish import input_values
+from cdk8s_publish.errors import SynthError
+from cdk8s_publish.inputs import SPECS
+from cdk8s_publish.options import Option, parse_options
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     import cdk8s
 
@@ -23,20 +25,6 @@ NODE_MAJOR_MIN = 22
 """The oldest Node.js that jsii, which cdk8s is made with, supports."""
 
 NODE_VERSION_TIMEOUT_S = 30
-
-
-class FluxOption(NamedTuple):
-    """One option of `cdk8s-publish flux`. `flux1` names the option of `fluxctl install` or `fluxd` that it replaces."""
-
-    name: str
-    default: str
-    help: str
-    flux1: str = ""
-
-    @property
-    def field(self) -> str:
-        """The attribute of `FluxOptions` that holds the value."""
-        return self.name.replace("-", "_")
 
 
 class FluxOptions(NamedTuple):
@@ -59,35 +47,129 @@ class FluxOptions(NamedTuple):
     verify_secret: str
 
 
-FLUX_OPTIONS: tuple[FluxOption, ...] = (
-    FluxOption(
+def _without_userinfo(text: str) -> str:
+    """Quote an address; whatever stands before an @ may hold a password."""
+    return repr(re.sub(r"[^/]*@", "***@", text))
+
+
+def _url(text: str) -> str:
+    """Return the form that Flux accepts: http, https or ssh with `://`, and no credential inside."""
+    if not text:
+        raise ValueError("is empty, and the folder you are in is no checkout with a remote; give a URL")
+    if re.search(r"[\x00-\x20\x7f]", text):
+        raise ValueError("is not a URL: it contains a space or a control character")
+    # git's own rule: `host:path` is SSH when there is no slash before the colon; one letter is a Windows drive.
+    scp = re.fullmatch(r"((?:[^@/:]+@)?[^@/:]{2,}):(?!//)/?([^/:].*)", text)
+    url = _without_credential(f"ssh://{scp[1]}/{scp[2]}" if scp else text)
+    if url.startswith("file://") or "://" not in url:
+        raise ValueError("is a place on this machine that no cluster can reach; give an https:// or ssh:// URL")
+    if not re.fullmatch(r"(?:https?|ssh)://[^/]+/.+", url):
+        raise ValueError("is not a URL that Flux can fetch from, for example https://github.com/owner/name")
+    return url
+
+
+def _without_credential(url: str) -> str:
+    """Leave out the user's name and password, which belong in a Secret; SSH needs the name."""
+    match = re.fullmatch(r"(\w+)://([^/]*)@(.*)", url)
+    if not match:
+        return url
+    scheme, userinfo, rest = match.groups()
+    user = userinfo.partition(":")[0] + "@" if scheme == "ssh" else ""
+    return f"{scheme}://{user}{rest}"
+
+
+def _duration(text: str) -> str:
+    """Accept what the schemas of Flux accept, but zero."""
+    if not re.fullmatch(r"([0-9]+(\.[0-9]+)?(ms|s|m|h))+", text) or not re.search("[1-9]", text):
+        raise ValueError("is not a duration such as `30s`, `10m` or `1h30m`")
+    return text
+
+
+def _label(text: str) -> str:
+    """Accept an RFC 1123 label: Flux writes name and namespace of a Kustomization as labels on all it applies."""
+    if text and not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", text):
+        raise ValueError("is not a name of lower-case letters, digits and dashes with at most 63 characters")
+    return text
+
+
+def _secret_name(text: str) -> str:
+    """Accept an RFC 1123 subdomain, which names of Secrets are."""
+    if text and (len(text) > 253 or not re.fullmatch(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", text)):  # noqa: PLR2004
+        raise ValueError("is not the name of a Secret: lower-case letters, digits, dashes and dots")
+    return text
+
+
+def _name_of(url: str) -> str:
+    last = url.rstrip("/").removesuffix(".git").rpartition("/")[2].lower()
+    return re.sub(r"[^a-z0-9]+", "-", last)[:63].strip("-") or "manifests"
+
+
+FLUX_OPTIONS: tuple[Option, ...] = (
+    Option(
         "url",
         "",
         "Repository that holds the target branch, as https://, ssh:// or git@host:path. Default: `origin` of the "
-        "checkout you stand in.",
-        "--git-url",
+        "checkout you are in.",
+        _url,
+        shown=_without_userinfo,
+        flux1="--git-url",
     ),
-    FluxOption("branch", inputs.SPECS["branch"].default, "Target branch that Flux watches.", "--git-branch"),
-    FluxOption("path", inputs.SPECS["path"].default, "Folder on that branch that Flux applies.", "--git-path"),
-    FluxOption("name", "", "Name of both objects. Default: the name of the repository."),
-    FluxOption("namespace", "flux-system", "Namespace of both objects.", "--namespace"),
-    FluxOption("poll-interval", "1m", "How often Flux looks for a new commit.", "--git-poll-interval"),
-    FluxOption("interval", "10m", "How often Flux applies the manifests anew, to undo drift.", "--sync-interval"),
-    FluxOption("retry-interval", "2m", "How long Flux waits after a failure."),
-    FluxOption(
-        "timeout", "5m", "How long applying, and waiting until everything is ready, may take.", "--sync-timeout"
+    Option(
+        "branch",
+        "",
+        "Target branch that Flux watches.",
+        input_values.branch,
+        default=SPECS["branch"].default,
+        flux1="--git-branch",
     ),
-    FluxOption(
+    Option(
+        "path",
+        "",
+        "Folder on that branch that Flux applies.",
+        input_values.folder,
+        default=SPECS["path"].default,
+        flux1="--git-path",
+    ),
+    Option("name", "", "Name of both objects. Default: the name of the repository.", _label),
+    Option("namespace", "", "Namespace of both objects.", _label, default="flux-system", flux1="--namespace"),
+    Option(
+        "poll-interval",
+        "",
+        "How often Flux looks for a new commit.",
+        _duration,
+        default="1m",
+        flux1="--git-poll-interval",
+    ),
+    Option(
+        "interval",
+        "",
+        "How often Flux applies the manifests again, to undo drift.",
+        _duration,
+        default="10m",
+        flux1="--sync-interval",
+    ),
+    Option("retry-interval", "", "How long Flux waits after a failure.", _duration, default="2m"),
+    Option(
+        "timeout",
+        "",
+        "How long applying, and waiting until everything is ready, may take.",
+        _duration,
+        default="5m",
+        flux1="--sync-timeout",
+    ),
+    Option(
         "secret",
         "",
         "Secret with the credential for the repository: `username` and `password`, or `identity` and `known_hosts`.",
-        "--k8s-secret-name",
+        _secret_name,
+        flux1="--k8s-secret-name",
     ),
-    FluxOption(
+    Option(
         "verify-secret",
         "",
         "Secret with the public keys of those who may sign; Flux then applies signed commits only.",
-        "--git-verify-signatures-mode",
+        _secret_name,
+        flux1="--git-verify-signatures-mode",
     ),
 )
 
@@ -99,30 +181,11 @@ def parse(raw: Mapping[str, str]) -> FluxOptions:
         InputError: names every option that can't be used, its value (without a credential) and the allowed form.
 
     """
-    text = {option.name: raw.get(option.name, "").strip() or option.default for option in FLUX_OPTIONS}
-    values: dict[str, str] = {}
-    problems: list[str] = []
-    for name, check in _CHECKS.items():
-        try:
-            values[name] = check(text[name])
-        except ValueError as error:
-            # Whatever stands before an @ may hold a password.
-            shown = re.sub(r"[^/]*@", "***@", text[name])
-            problems.append(f"{name}: {shown!r} {error}")
-    try:
-        target = inputs.parse({"branch": text["branch"], "path": text["path"]})
-        values |= {"branch": target.branch, "path": target.path}
-    except InputError as error:
-        problems += error.evidence.splitlines() or [str(error)]
-    if not text["name"] and "url" in values:
-        values["name"] = _name_of(values["url"])
-    if problems:
-        raise InputError(
-            problems[0] if len(problems) == 1 else f"{len(problems)} options of `flux` can't be used",
-            evidence="\n".join(problems) if len(problems) > 1 else "",
-            hint="Every option is described by `cdk8s-publish flux --help`.",
-        )
-    return FluxOptions(**{option.field: values[option.name] for option in FLUX_OPTIONS})
+    hint = "Every option is described by `cdk8s-publish flux --help`."
+    values = parse_options(FLUX_OPTIONS, raw, what="options of `flux`", hint=hint)
+    named = {option.field: str(values[option.name]) for option in FLUX_OPTIONS}
+    named["name"] = named["name"] or _name_of(named["url"])
+    return FluxOptions(**named)
 
 
 def render(options: FluxOptions, node: str = "node") -> str:
@@ -193,68 +256,3 @@ def _require_node(node: str) -> None:
     version = re.match(r"v(\d+)\.", answer)
     if not version or int(version[1]) < NODE_MAJOR_MIN:
         raise SynthError(f"Node.js is too old: {program} is {answer or 'of no known version'}", hint=hint)
-
-
-def _url(text: str) -> str:
-    """Return the form that Flux accepts: http, https or ssh with `://`, and no credential inside."""
-    if not text:
-        raise ValueError("is empty, and the folder you stand in is no checkout with a remote; give a URL")
-    if re.search(r"[\x00-\x20\x7f]", text):
-        raise ValueError("is not a URL: it contains a space or a control character")
-    # git's own rule: `host:path` is SSH when there is no slash before the colon; one letter is a Windows drive.
-    scp = re.fullmatch(r"((?:[^@/:]+@)?[^@/:]{2,}):(?!//)/?([^/:].*)", text)
-    url = _without_credential(f"ssh://{scp[1]}/{scp[2]}" if scp else text)
-    if url.startswith("file://") or "://" not in url:
-        raise ValueError("is a place on this machine that no cluster can reach; give an https:// or ssh:// URL")
-    if not re.fullmatch(r"(?:https?|ssh)://[^/]+/.+", url):
-        raise ValueError("is not a URL that Flux can fetch from, for example https://github.com/owner/name")
-    return url
-
-
-def _without_credential(url: str) -> str:
-    """Leave out the user's name and password, which belong into a Secret; SSH needs the name."""
-    match = re.fullmatch(r"(\w+)://([^/]*)@(.*)", url)
-    if not match:
-        return url
-    scheme, userinfo, rest = match.groups()
-    user = userinfo.partition(":")[0] + "@" if scheme == "ssh" else ""
-    return f"{scheme}://{user}{rest}"
-
-
-def _duration(text: str) -> str:
-    """Accept what the schemas of Flux accept, but zero."""
-    if not re.fullmatch(r"([0-9]+(\.[0-9]+)?(ms|s|m|h))+", text) or not re.search("[1-9]", text):
-        raise ValueError("is not a duration such as `30s`, `10m` or `1h30m`")
-    return text
-
-
-def _label(text: str) -> str:
-    """Accept an RFC 1123 label: Flux writes name and namespace of a Kustomization as labels on all it applies."""
-    if text and not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", text):
-        raise ValueError("is not a name of lower-case letters, digits and dashes with at most 63 characters")
-    return text
-
-
-def _secret_name(text: str) -> str:
-    """Accept an RFC 1123 subdomain, which names of Secrets are."""
-    if text and (len(text) > 253 or not re.fullmatch(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", text)):  # noqa: PLR2004
-        raise ValueError("is not the name of a Secret: lower-case letters, digits, dashes and dots")
-    return text
-
-
-def _name_of(url: str) -> str:
-    last = url.rstrip("/").removesuffix(".git").rpartition("/")[2].lower()
-    return re.sub(r"[^a-z0-9]+", "-", last)[:63].strip("-") or "manifests"
-
-
-_CHECKS: Mapping[str, Callable[[str], str]] = {
-    "url": _url,
-    "name": _label,
-    "namespace": _label,
-    "poll-interval": _duration,
-    "interval": _duration,
-    "retry-interval": _duration,
-    "timeout": _duration,
-    "secret": _secret_name,
-    "verify-secret": _secret_name,
-}

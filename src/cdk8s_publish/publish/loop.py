@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from cdk8s_publish import report
 from cdk8s_publish.errors import BranchError, InputError, LeaseLostError, RemoteError
-from cdk8s_publish.inputs import is_ref_name
+from cdk8s_publish.git_names import is_ref_name
 from cdk8s_publish.model import (
     Action,
     Changes,
@@ -166,7 +166,7 @@ def skipped(target: Target, seen: Look) -> Publication:
 
 def _look(target: Target) -> Look:
     inputs, context = target.inputs, target.context
-    tip = target.repository.look(inputs.branch, depth=inputs.history.limit or 1)
+    tip = target.repository.look(inputs.target.branch, depth=inputs.commit.history.limit or 1)
     plan.guard_branch(inputs, context, tip, is_same_repository=target.is_same_repository)
     abandoned = _abandoned(target, tip)
     folders = (*target.repository.folders(tip, target.paths), *abandoned)
@@ -226,16 +226,16 @@ def _review(target: Target, seen: Look, rendered: tuple[RenderedManifests, ...])
 
 
 def _policy(target: Target, seen: Look, path: str) -> checks.Policy:
-    inputs = target.inputs
+    guards = target.inputs.guards
     return checks.Policy(
-        allow_empty=inputs.allow_empty or path in seen.abandoned,
-        allow_secrets=inputs.allow_secrets,
-        allow_helm=inputs.allow_helm,
+        allow_empty=guards.allow_empty or path in seen.abandoned,
+        allow_secrets=guards.allow_secrets,
+        allow_helm=guards.allow_helm,
     )
 
 
 def _guard_removals(target: Target, seen: Look, changes: tuple[Changes, ...]) -> tuple[Finding, ...]:
-    has_consent = target.inputs.allow_removals or bool(target.context.source.trailers.get("allow-removals"))
+    has_consent = target.inputs.guards.allow_removals or bool(target.context.source.trailers.get("allow-removals"))
     found = checks.check_changes(changes, consent=has_consent)
     if seen.plan.action is Action.DIFF:
         # A review is where consent is given: it must be able to end well and still say what publishing will need.
@@ -265,7 +265,7 @@ def _publication(
 ) -> Publication:
     return Publication(
         outcome=outcome,
-        branch=target.inputs.branch,
+        branch=target.inputs.target.branch,
         paths=target.paths,
         revision=moved_to or seen.tip.sha,
         previous=seen.tip.sha,
@@ -275,7 +275,7 @@ def _publication(
 
 
 def _identity(target: Target) -> Identity:
-    return Identity(target.inputs.author, target.context.source.date)
+    return Identity(target.inputs.commit.author, target.context.source.date)
 
 
 def _record(target: Target, seen: Look) -> None:
@@ -305,9 +305,9 @@ def _move(target: Target, seen: Look, rendered: tuple[RenderedManifests, ...], r
         for item in rendered
     ]
     tree = repository.write(tip, writes)
-    history = target.inputs.history
+    history = target.inputs.commit.history
     parents = repository.parents(tip, history.limit, lambda sha: _signed(target, sha)) if history.keep else ()
-    message = report.commit_message(target.inputs.commit_message, source, review.changes)
+    message = report.commit_message(target.inputs.commit.commit_message, source, review.changes)
     sha = _signed(target, repository.commit(tree, parents, message, _identity(target)))
     notes = _annotate(target, tip, sha, seen.abandoned)
     branch = RefMove(f"refs/heads/{tip.branch}", sha, tip.sha)
@@ -323,9 +323,9 @@ def _signed(target: Target, sha: Sha) -> Sha:
 
 def _tag(target: Target, sha: Sha) -> tuple[RefMove, ...]:
     """Return the move that creates the tag; none where there is nothing to create."""
-    if not target.inputs.tag:
+    if not target.inputs.commit.tag:
         return ()
-    name = report.fill(target.inputs.tag, target.context.source, target.paths)
+    name = report.fill(target.inputs.commit.tag, target.context.source, target.paths)
     if not is_ref_name(name):
         raise InputError(f"tag: {name!r} is not a name that git accepts", hint="Change the input `tag`.")
     ref = f"refs/tags/{name}"

@@ -24,20 +24,21 @@ def guard_branch(inputs: Inputs, context: CIContext, tip: Tip, *, is_same_reposi
 
     """
     hint = "Set the input `branch` to a branch of its own, for example `manifests`."
-    is_source = is_same_repository and inputs.branch == context.source.branch
+    is_source = is_same_repository and inputs.target.branch == context.source.branch
     # A repository may have names that we can't compare, and a detached HEAD says no branch: the commit tells as well.
-    is_rendered = tip.sha == context.source.sha and context.source.branch in {"", inputs.branch}
+    is_rendered = tip.sha == context.source.sha and context.source.branch in {"", inputs.target.branch}
     if is_source or is_rendered:
         raise BranchError(
-            f"`{inputs.branch}` is the branch that is being rendered; publishing to it would replace your sources",
+            f"`{inputs.target.branch}` is the branch that is being rendered; publishing to it would replace "
+            "your sources",
             hint=hint,
         )
     defaults = {tip.default_branch, context.default_branch if is_same_repository else ""}
     # An empty repository makes the first branch that is pushed its default: such a branch is ours from the start.
     is_ours = tip.is_managed and not is_same_repository
-    if inputs.branch in defaults and not is_ours:
+    if inputs.target.branch in defaults and not is_ours:
         raise BranchError(
-            f"`{inputs.branch}` is the default branch of the repository; it is never overwritten", hint=hint
+            f"`{inputs.target.branch}` is the default branch of the repository; it is never overwritten", hint=hint
         )
 
 
@@ -48,7 +49,7 @@ def guard_folders(inputs: Inputs, tip: Tip, folders: Sequence[Folder]) -> None:
         BranchError: names the branch or folder and what was found there.
 
     """
-    if inputs.adopt_branch:
+    if inputs.guards.adopt_branch:
         return
     hint = "Choose another `branch` or `path`, or set `adopt-branch: true` once to take it over."
     if tip.entries and not tip.is_managed:
@@ -81,15 +82,15 @@ def _holds(folder: str, other: str) -> bool:
 
 def decide(inputs: Inputs, context: CIContext, relations: Mapping[str, Relation]) -> PublishPlan:
     """Choose between publish, diff and skip; `relations` says for each folder how this run relates to its record."""
-    if inputs.mode == "diff":
+    if inputs.target.mode == "diff":
         return PublishPlan(Action.DIFF, "the input `mode` asks for the diff only")
-    if inputs.mode == "auto" and context.is_review:
+    if inputs.target.mode == "auto" and context.is_review:
         return PublishPlan(Action.DIFF, "pull and merge requests show what would change")
     older = [path or "." for path, relation in relations.items() if relation is Relation.OLDER]
-    if older and not inputs.allow_rollback:
+    if older and not inputs.guards.allow_rollback:
         return PublishPlan(
             Action.SKIP,
-            f"`{inputs.branch}` already holds a newer source commit at {', '.join(older)}; "
+            f"`{inputs.target.branch}` already holds a newer source commit at {', '.join(older)}; "
             "`allow-rollback` publishes this older one anyway",
         )
     warnings = tuple(

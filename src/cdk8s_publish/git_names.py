@@ -1,0 +1,30 @@
+"""Names that git, and the file systems it checks out to, give a meaning of their own."""
+
+from __future__ import annotations
+
+import re
+
+NAME_MAX_BYTES = 255
+"""What Linux file systems take as one name (NAME_MAX of limits.h)."""
+
+_REF_FORBIDDEN = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//")
+_INVISIBLE = dict.fromkeys((*range(0x200C, 0x2010), *range(0x202A, 0x202F), *range(0x206A, 0x2070), 0xFEFF))
+
+
+def is_ref_name(text: str) -> bool:
+    """Whether git takes it for the name of a branch or tag; the rules are those of git-check-ref-format(1)."""
+    if _REF_FORBIDDEN.search(text) or text in {"", "@", "HEAD"}:
+        return False
+    if text.startswith("-") or text.endswith("."):
+        return False
+    return not any(not part or part.startswith(".") or part.endswith(".lock") for part in text.split("/"))
+
+
+def is_git_name(name: str) -> bool:
+    """Whether a file system takes the name for `.git`; git refuses to check such a name out anywhere.
+
+    The rules of git's core.protectHFS (invisible characters, upper case) and core.protectNTFS (short name, stream,
+    trailing dots and blanks).
+    """
+    head = re.split(r"[:\\]", name.translate(_INVISIBLE).lower())[0]
+    return head.rstrip(" .") in {".git", "git~1"}
