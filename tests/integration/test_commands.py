@@ -214,7 +214,7 @@ def test_scrub__takes_a_short_secret_for_a_whole_value_only() -> None:
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="there is no /proc")
 def test_protect_self__leaves_nothing_to_read_in_the_initial_environment(tmp_path: Path) -> None:
     program = (
-        "import os, sys; from cdk8s_publish.commands import protect_self; "
+        "import os, sys; from cdk8s_publish.sandbox.process import protect_self; "
         "before = open('/proc/self/environ').read(); protect_self(['INPUT_TOKEN', 'OTHER', 'ABSENT']); "
         "print('s3cr3t' in before, flush=True); sys.stdin.read()"
     )

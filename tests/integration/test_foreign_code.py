@@ -35,7 +35,7 @@ PRIVILEGES = {"as we are": (), "without capabilities": ("setpriv", "--bounding-s
 HOLDER = """
 import os, sys
 from pathlib import Path
-from cdk8s_publish.commands import Command, protect_self, run, scrub
+from cdk8s_publish.sandbox.process import Command, protect_self, run, scrub
 from cdk8s_publish.model import Secret
 token = Secret(os.environ.pop("INPUT_TOKEN"))
 if PROTECT:
