@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "src"))
 
 from cdk8s_publish import errors  # noqa: E402
-from cdk8s_publish.flux.charts import FLUX_OPTIONS  # noqa: E402
+from cdk8s_publish.flux.options import FLUX_OPTIONS  # noqa: E402
 from cdk8s_publish.inputs import INPUTS, OUTPUTS, PREFIX, Section  # noqa: E402
 from cdk8s_publish.render.managers import MANAGERS  # noqa: E402
 
@@ -92,7 +92,9 @@ def reference_outputs() -> Iterator[str]:
 def reference_exit_codes() -> Iterator[str]:
     """Yield the table of exit codes, from the classes of the errors."""
     yield from ("| code | meaning |", "|---|---|", "| 0 | Done: published, unchanged, skipped, or a diff was shown. |")
-    classes = [cls for _, cls in inspect.getmembers(errors, inspect.isclass) if issubclass(cls, errors.PublishError)]
+    classes = [
+        cls for _, cls in inspect.getmembers(errors, inspect.isclass) if issubclass(cls, errors.Cdk8sPublishError)
+    ]
     # A class that only narrows its parent's kind of failure shares the parent's code.
     own = [cls for cls in classes if "exit_code" in vars(cls)]
     for code in sorted({cls.exit_code for cls in own}):

@@ -66,12 +66,12 @@ class Console:
         self._spinner = ""
         self._start = time.monotonic()
         self.stages: list[Stage] = []
-        for secret in secrets:
-            self.hide(secret)
+        self.hide(*secrets)
 
-    def hide(self, secret: Secret) -> None:
-        """Never print this secret."""
-        self._needles = sorted({*self._needles, *_forms(secret)}, key=len, reverse=True)
+    def hide(self, *secrets: Secret) -> None:
+        """Never print these secrets."""
+        needles = {*self._needles}.union(*map(_forms, secrets))
+        self._needles = sorted(needles, key=len, reverse=True)
 
     def redact(self, text: str) -> str:
         """Replace every secret, also in base64, by asterisks."""
@@ -141,7 +141,7 @@ class Console:
         rest = [stage for stage in self.stages if stage not in longest]
         more = [Stage(f"{len(rest)} more", sum(stage.seconds for stage in rest))] if rest else []
         listed = [stage for stage in self.stages if stage in longest]
-        return (*listed, *more, Stage("Together", time.monotonic() - self._start))
+        return (*listed, *more, Stage("Total", time.monotonic() - self._start))
 
     @contextmanager
     def waiting(self, title: Callable[[], str]) -> Iterator[None]:
@@ -159,7 +159,7 @@ class Console:
     def _beat(self, title: Callable[[], str], done: threading.Event) -> None:
         start = time.monotonic()
         while not done.wait(HEARTBEAT_S):
-            self.line(f"… {title()}: {time.monotonic() - start:.0f} s until now")
+            self.line(f"… {title()}: still running after {time.monotonic() - start:.0f} s")
 
     def _spin(self, title: Callable[[], str], done: threading.Event) -> None:
         start, frame = time.monotonic(), 0

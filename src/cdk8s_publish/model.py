@@ -86,7 +86,7 @@ class Outcome(StrEnum):
 
 
 class Level(StrEnum):
-    """How grave a finding is. An error stops the run before the target branch is touched."""
+    """How severe a finding is. An error stops the run before the target branch is touched."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -116,37 +116,6 @@ class SourceRevision(NamedTuple):
         last = self.body.strip().rsplit("\n\n", 1)[-1]
         pairs = (line.partition(":") for line in last.splitlines())
         return {key.strip().lower(): value.strip() for key, sep, value in pairs if sep and " " not in key.strip()}
-
-
-class CIContext(NamedTuple):
-    """Where we run and who asked for it.
-
-    `product` is `github`, `gitlab` or `shell`. `workspace` is the root of the source checkout. `remote_url` is the
-    repository that was checked out, without credentials; `default_branch` its default branch where the CI product
-    says so, else empty (the remote is asked). `is_review` is true for pull and merge requests.
-    """
-
-    product: str
-    workspace: Path
-    source: SourceRevision
-    remote_url: str
-    default_branch: str = ""
-    server_url: str = ""
-    repository: str = ""
-    job_url: str = ""
-    is_review: bool = False
-    is_fork: bool = False
-
-    def with_source_url(self, url: str) -> CIContext:
-        """Return the same context with the web page of its source commit."""
-        return self._replace(source=self.source._replace(url=url))
-
-    def commit_url(self, repository_url: str, sha: str) -> str:
-        """Return the web page of a commit, or an empty string where the server is unknown."""
-        if not self.server_url or not repository_url.startswith(self.server_url):
-            return ""
-        infix = "/-/commit/" if self.product == "gitlab" else "/commit/"
-        return repository_url.removesuffix(".git") + infix + sha
 
 
 class ResourceId(NamedTuple):
@@ -272,29 +241,6 @@ class Folder(NamedTuple):
     source_url: str = ""
     directory: str | None = None
     fingerprint: str = ""
-
-
-class Tip(NamedTuple):
-    """What the remote holds right now, as far as it concerns the target branch.
-
-    `sha` and `tree` are None while the branch does not exist, `notes` while no note was ever pushed.
-    `default_branch` is where the remote's HEAD points, empty where it says nothing. `entries` are the files of the
-    branch as `git ls-tree -r -z` lists them, `managed` the folders that carry our mark. `note` is the note on `sha`.
-    """
-
-    branch: str
-    sha: Sha | None = None
-    tree: Sha | None = None
-    notes: Sha | None = None
-    default_branch: str = ""
-    entries: tuple[bytes, ...] = ()
-    managed: tuple[str, ...] = ()
-    note: bytes = b""
-
-    @property
-    def is_managed(self) -> bool:
-        """Whether anything on the branch was published by us."""
-        return bool(self.managed)
 
 
 class Relation(StrEnum):

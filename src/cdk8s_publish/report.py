@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from cdk8s_publish.model import Change, ChangeKind, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from cdk8s_publish.errors import PublishError
-    from cdk8s_publish.model import Changes, CIContext, Finding, Publication, SourceRevision
+    from cdk8s_publish.errors import Cdk8sPublishError
+    from cdk8s_publish.model import Finding, Publication, SourceRevision
 
 SUMMARY_LIMIT = 1_000_000
 """Bytes; a job summary of GitHub may have 1 MiB, and a longer one is dropped whole."""
@@ -44,18 +44,19 @@ class Timed(Protocol):
 
 def summary(  # noqa: PLR0913  # each is a value of its own; a bundle would be unpacked at once
     publication: Publication,
-    context: CIContext,
+    source: SourceRevision,
     findings: Sequence[Finding],
     stages: Sequence[Timed],
     *,
-    target_url: str = "",
+    published_url: str = "",
     limit: int = SUMMARY_LIMIT,
 ) -> str:
     """Return the job summary in GitHub-flavoured Markdown, at most `limit` bytes (at least 8,000) of UTF-8.
 
-    What does not fit is left out change by change, and counted.
+    `published_url` is the web page of the published revision. What does not fit is left out change by change, and
+    counted.
     """
-    head = [f"## {_words(headline(publication))}", _facts(publication, context, target_url)]
+    head = [f"## {_words(headline(publication))}", _facts(publication, source, published_url)]
     tail = [_stage_table(stages)] if stages else []
     changes = [(one.path, item) for one in publication.changes for item in _by_gravity(one.items)]
     room = limit - _size(*head, *tail) - 1_000
@@ -67,7 +68,7 @@ def summary(  # noqa: PLR0913  # each is a value of its own; a bundle would be u
 
 
 def failure(
-    error: PublishError, findings: Sequence[Finding], stages: Sequence[Timed] = (), limit: int = SUMMARY_LIMIT
+    error: Cdk8sPublishError, findings: Sequence[Finding], stages: Sequence[Timed] = (), limit: int = SUMMARY_LIMIT
 ) -> str:
     """Return the job summary of a run that failed, at most `limit` bytes: what, why, and what to do."""
     head = f"## Not published: {_words(_shortened(str(error), 500))}"
@@ -102,7 +103,7 @@ def headline(publication: Publication) -> str:
             return f"Skipped {where}: {publication.reason}"
 
 
-def text(publication: Publication, context: CIContext, findings: Sequence[Finding] = ()) -> str:
+def text(publication: Publication, source: SourceRevision, findings: Sequence[Finding] = ()) -> str:
     """Return the result for a terminal or a log: a few lines, no colours."""
     lines = [headline(publication)]
     changes = [item for one in publication.changes for item in _by_gravity(one.items)]
@@ -111,13 +112,13 @@ def text(publication: Publication, context: CIContext, findings: Sequence[Findin
         lines.append(f"  … and {len(changes) - _LISTED} more")
     lines += map(str, findings)
     lines += [f"Resources: {_counts(publication)}"] if publication.changes else []
-    lines.append(f"Source revision: {context.source}")
+    lines.append(f"Source revision: {source}")
     if publication.revision:
         lines.append(f"Published revision: {publication.branch}@sha1:{publication.revision}")
     return "\n".join(map(_printable, lines))
 
 
-def outputs(publication: Publication, context: CIContext, diff_file: str) -> dict[str, str]:
+def outputs(publication: Publication, source: SourceRevision, diff_file: str) -> dict[str, str]:
     """Return the outputs of the action, in the order of its reference page. Counts are of resources."""
     items = [item for one in publication.changes for item in one.items if item.resource]
     count = {kind: str(sum(item.kind is kind for item in items)) for kind in ChangeKind}
@@ -125,7 +126,7 @@ def outputs(publication: Publication, context: CIContext, diff_file: str) -> dic
         "outcome": publication.outcome.value,
         "changed": "true" if any(one.files for one in publication.changes) else "false",
         "revision": publication.revision or "",
-        "source-revision": context.source.sha,
+        "source-revision": source.sha,
         "branch": publication.branch,
         "path": ",".join(path or "." for path in publication.paths),
         "manifests": str(sum(one.manifests for one in publication.changes)),
@@ -148,14 +149,14 @@ def fill(template: str, source: SourceRevision, paths: Sequence[str]) -> str:
     return re.sub(r"\{([a-z-]+)\}", lambda match: values.get(match[1], match[0]), template)
 
 
-def commit_message(template: str, source: SourceRevision, changes: Sequence[Changes]) -> str:
-    """Return the message of the published commit.
+def commit_message(template: str, source: SourceRevision, counts: Mapping[str, int]) -> str:
+    """Return the message of the published commit; `counts` is the number of resources of each folder.
 
     It says only what follows from the source commit and its render, so that the same render of the same source is the
     same commit, whoever makes it and whatever the target branch held before.
     """
-    subject = " ".join(fill(template, source, [one.path for one in changes]).split())
-    lines = [f"{_count(one.manifests, 'resource')} in {one.path or '.'}" for one in changes]
+    subject = " ".join(fill(template, source, tuple(counts)).split())
+    lines = [f"{_count(count, 'resource')} in {path or '.'}" for path, count in counts.items()]
     trailers = [f"Source-Revision: {source}"] + [f"Source-URL: {source.url}"] * bool(source.url)
     return "\n".join([subject or f"Publish {source.sha[:_SHORT]}", "", *lines, "", *trailers]) + "\n"
 
@@ -173,12 +174,12 @@ def _counts(publication: Publication) -> str:
     return f"{sum(one.manifests for one in publication.changes)} rendered, {', '.join(parts)}"
 
 
-def _facts(publication: Publication, context: CIContext, target_url: str) -> str:
-    source = context.source
+def _facts(publication: Publication, source: SourceRevision, published_url: str) -> str:
     rows = [("Source revision", f"{_link(_short(source), source.url)} {_code(_shortened(source.subject, 200))}")]
     if publication.revision:
-        url = context.commit_url(target_url or context.remote_url, publication.revision)
-        rows.append(("Published revision", _link(f"{publication.branch}@{publication.revision[:_SHORT]}", url)))
+        rows.append(
+            ("Published revision", _link(f"{publication.branch}@{publication.revision[:_SHORT]}", published_url))
+        )
     rows += [("Resources", _counts(publication))] if publication.changes else []
     is_told = publication.outcome is Outcome.SKIPPED  # in the headline
     rows += [("Reason", _words(publication.reason))] if publication.reason and not is_told else []

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from cdk8s_publish.cli import _parser
-from cdk8s_publish.flux import charts
+from cdk8s_publish.cli import COMMANDS, _parser
+from cdk8s_publish.flux import options
 from cdk8s_publish.inputs import INPUTS, OUTPUTS, parse
 from support.programs import ROOT, program, run
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Iterator
     from pathlib import Path
 
@@ -25,6 +26,10 @@ PAGES = sorted(
 )
 FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 NAMES = {spec.name for spec in INPUTS}
+
+
+def parser(name: str) -> argparse.ArgumentParser:
+    return _parser(next(command for command in COMMANDS if command.name == name))
 
 
 def name_of(page: Path) -> str:
@@ -90,10 +95,10 @@ def test_page__commands_are_ones_that_the_program_takes(page: Path) -> None:
     for arguments in commands(page):
         if arguments == ["--version"]:
             continue
-        given = {name: value for name, value in vars(_parser(arguments[0]).parse_args(arguments)).items() if value}
+        given = {name: value for name, value in vars(parser(arguments[0]).parse_args(arguments)).items() if value}
         command = given.pop("command")
         if command == "flux":
-            charts.parse({"url": "https://github.com/acme/shop"} | given)
+            options.parse({"url": "https://github.com/acme/shop"} | given)
         else:
             parse(given)
 
@@ -178,4 +183,4 @@ def test_examples__generators_call_the_program_as_it_is() -> None:
     calls.append(plugin["spec"]["generate"]["command"])
     for program_name, *arguments in calls:
         assert program_name == "cdk8s-publish"
-        assert _parser(arguments[0]).parse_args(arguments).command == "generate"
+        assert parser(arguments[0]).parse_args(arguments).command == "generate"

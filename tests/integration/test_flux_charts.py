@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from cdk8s_publish.errors import SynthError
-from cdk8s_publish.flux import charts
+from cdk8s_publish.flux import charts, options
 
 pytestmark = pytest.mark.synth
 
@@ -55,7 +55,7 @@ Document = dict[str, Any]
 
 
 def documents(**raw: str) -> list[Document]:
-    text = charts.render(charts.parse({"url": "https://github.com/acme/shop"} | raw))
+    text = charts.render(options.parse({"url": "https://github.com/acme/shop"} | raw))
     return list(yaml.safe_load_all(text))
 
 
@@ -108,9 +108,9 @@ def test_output__is_two_documents_in_the_order_kubectl_applies_them(full: list[D
 
 
 def test_output__has_the_bytes_on_record() -> None:
-    text = charts.render(charts.parse(ALL_OPTIONS))
+    text = charts.render(options.parse(ALL_OPTIONS))
     assert text == GOLDEN.read_text()
-    assert text == charts.render(charts.parse(ALL_OPTIONS))
+    assert text == charts.render(options.parse(ALL_OPTIONS))
 
 
 def test_output__is_valid_for_the_models_of_flux(full: list[Document]) -> None:
@@ -172,7 +172,10 @@ def test_output__is_valid_for_the_definitions_of_flux(full: list[Document], kind
 
 
 def test_stdout__holds_nothing_but_manifests() -> None:
-    code = "from cdk8s_publish.flux import charts as c; print(c.render(c.parse({'url': 'https://h/a/b'})), end='')"
+    code = (
+        "from cdk8s_publish.flux import charts, options; "
+        "print(charts.render(options.parse({'url': 'https://h/a/b'})), end='')"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=TIMEOUT_S)
     assert len(list(yaml.safe_load_all(done.stdout))) == 2
     assert done.stderr == ""
@@ -189,4 +192,4 @@ def test_render__with_an_old_node_says_so(tmp_path: Path) -> None:
     node.write_text("#!/bin/sh\necho v20.20.2\n")
     node.chmod(0o755)
     with pytest.raises(SynthError, match=r"too old: .*/node is v20\.20\.2"):
-        charts.render(charts.parse({"url": "https://github.com/acme/shop"}), node=str(node))
+        charts.render(options.parse({"url": "https://github.com/acme/shop"}), node=str(node))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cdk8s_publish.ci import write_file
+from cdk8s_publish.ci.files import write_file
 from support.checkouts import config_map
 from support.git_http import TOKEN
 from support.programs import ROOT, require

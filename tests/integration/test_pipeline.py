@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import io
 import threading
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 from cdk8s_publish.ci.shell import Shell
 from cdk8s_publish.commands import run
-from cdk8s_publish.inputs import parse
-from cdk8s_publish.job import World
+from cdk8s_publish.job import Job
 from cdk8s_publish.log import Console
-from cdk8s_publish.model import Action, PublishPlan, Tip
+from cdk8s_publish.model import Action, PublishPlan
 from cdk8s_publish.publish import loop
-from cdk8s_publish.publish.loop import Look, Target
+from cdk8s_publish.publish.sink import Observed
 from cdk8s_publish.render import schedule
-from cdk8s_publish.render.environment import SynthOptions
+from cdk8s_publish.render.environment import RunAs
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import pytest
+
+    from cdk8s_publish.publish.sink import Sink
 
 
 def test_pipeline__copies_the_checkout_while_it_looks_at_the_branch(
@@ -31,11 +33,11 @@ def test_pipeline__copies_the_checkout_while_it_looks_at_the_branch(
     private.mkdir()
     (workspace / "cdk8s.yaml").write_text("app: 'true'\n")
     meeting = threading.Barrier(2, timeout=30)
-    look = Look(Tip("manifests"), (), (), PublishPlan(Action.PUBLISH, "it is new"))
+    attempt = loop.Attempt(Observed(None, ()), PublishPlan(Action.PUBLISH, "it is new"))
 
     def meet(*_: object) -> Any:  # noqa: ANN401
         meeting.wait()
-        return look
+        return attempt
 
     def copy(*arguments: Any) -> Path:  # noqa: ANN401
         meeting.wait()
@@ -43,7 +45,7 @@ def test_pipeline__copies_the_checkout_while_it_looks_at_the_branch(
 
     monkeypatch.setattr(loop, "look", meet)
     monkeypatch.setattr(run, "checkout_copy", copy)
-    world = World({}, workspace, private, Shell(), Console(io.StringIO(), Shell()))
-    target = Target(None, parse({}), None, {}, (), str, None, is_same_repository=True)  # type: ignore[arg-type]
-    assert run._look(world, target, SynthOptions({}, workspace, timeout_s=30)) is look  # noqa: SLF001
+    job = Job({}, workspace, Shell(), Console(io.StringIO(), Shell()), io.StringIO(), scratch=private)
+    sink = SimpleNamespace(name="manifests")
+    assert run._look(cast("Sink", sink), cast("Any", None), RunAs({}, workspace, timeout_s=30), job) is attempt  # noqa: SLF001
     assert (private / "source" / "cdk8s.yaml").is_file()

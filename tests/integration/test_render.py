@@ -12,10 +12,11 @@ import pytest
 from cdk8s_publish import log
 from cdk8s_publish.ci.shell import Shell
 from cdk8s_publish.errors import InputError, SynthError
+from cdk8s_publish.inputs import parse
 from cdk8s_publish.log import Console, logging_to
 from cdk8s_publish.render import managers, schedule
 from cdk8s_publish.render.discover import find_apps
-from cdk8s_publish.render.environment import SynthOptions
+from cdk8s_publish.render.environment import RunAs
 from cdk8s_publish.render.managers import Manager
 from cdk8s_publish.sandbox import process
 
@@ -43,9 +44,9 @@ class Monorepo:
     def render(
         self, *directories: str, path: str = "{app}", install: str = "none", is_hermetic: bool = False
     ) -> tuple[RenderedManifests, ...]:
-        found = find_apps(self.workspace, directories, command="", output="", install=install, path=path)
+        found = find_apps(parse({}).render._replace(install=install), self.workspace, directories, path)
         visible = ("PATH",) if is_hermetic else None
-        options = SynthOptions(process.scrub(os.environ, []), self.workspace, timeout_s=30, visible=visible)
+        options = RunAs(process.scrub(os.environ, []), self.workspace, timeout_s=30, visible=visible)
         console = Console(self.screen, Shell())
         with logging_to(console, is_verbose=False):
             return schedule.render(found, self.private, options, console, found)

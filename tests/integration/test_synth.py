@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cdk8s_publish.errors import SynthError
+from cdk8s_publish.inputs import parse
 from cdk8s_publish.model import Level
 from cdk8s_publish.render.discover import find_apps
-from cdk8s_publish.render.environment import SynthOptions
+from cdk8s_publish.render.environment import RunAs
 from cdk8s_publish.render.install import install
 from cdk8s_publish.render.output import collect
 from cdk8s_publish.render.synth import synthesize
@@ -67,15 +68,14 @@ def render(
     has_type_check: bool = True,
 ) -> tuple[RenderedManifests, list[str]]:
     lines: list[str] = []
-    (found,) = find_apps(workspace, ("",), command=app, output=output, install=installs, path="dist")
+    inputs = parse({}).render._replace(app=app, output=output, install=installs)
+    (found,) = find_apps(inputs, workspace, ("",), "dist")
     base = workspace.parent / "run"
     shutil.rmtree(base, ignore_errors=True)
     base.mkdir(mode=0o700)
     source = snapshot(workspace, base / "source")
     environ = process.scrub(os.environ, [])
-    options = SynthOptions(
-        environ, workspace, timeout_s, cache=workspace.parent / "cache", has_type_check=has_type_check
-    )
+    options = RunAs(environ, workspace, timeout_s, cache=workspace.parent / "cache", has_type_check=has_type_check)
     for step in found.install:
         install(step, source, base / "app", options, lines.append)
     rendered = synthesize(found, source, base / "app", options, lines.append)

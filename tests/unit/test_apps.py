@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cdk8s_publish.errors import InputError
+from cdk8s_publish.inputs import parse
 from cdk8s_publish.render.discover import App, find_apps
 from cdk8s_publish.render.tool_versions import Pin
 
@@ -15,7 +16,8 @@ YARN = '--non-interactive --mutex "file:$XDG_CACHE_HOME/yarn-mutex"'
 
 
 def find(workspace: Path, directory: str = "", *, command: str = "", install: str = "auto") -> App:
-    (app,) = find_apps(workspace, (directory,), command=command, output="", install=install, path="dist")
+    inputs = parse({}).render._replace(app=command, install=install)
+    (app,) = find_apps(inputs, workspace, (directory,), "dist")
     return app
 
 

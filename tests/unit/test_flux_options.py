@@ -4,6 +4,7 @@ import pytest
 
 from cdk8s_publish.errors import InputError, SynthError
 from cdk8s_publish.flux import charts
+from cdk8s_publish.flux import options as flux
 
 URL = "https://github.com/acme/web-shop.git"
 
@@ -11,16 +12,16 @@ URL = "https://github.com/acme/web-shop.git"
 def refusal(**raw: str) -> str:
     options = {"url": URL} | {name.replace("_", "-"): value for name, value in raw.items()}
     with pytest.raises(InputError) as caught:
-        charts.parse(options)
+        flux.parse(options)
     return f"{caught.value}\n{caught.value.evidence}"
 
 
 def test_options__table_and_values_have_the_same_fields() -> None:
-    assert [option.field for option in charts.FLUX_OPTIONS] == list(charts.FluxOptions._fields)
+    assert [option.field for option in flux.FLUX_OPTIONS] == list(flux.FluxOptions._fields)
 
 
 def test_defaults__match_what_run_publishes() -> None:
-    options = charts.parse({"url": URL})
+    options = flux.parse({"url": URL})
     assert (options.branch, options.path) == ("manifests", "dist")
     assert (options.name, options.namespace) == ("web-shop", "flux-system")
 
@@ -40,7 +41,7 @@ def test_defaults__match_what_run_publishes() -> None:
     ],
 )
 def test_url__becomes_one_that_flux_accepts(given: str, shown: str) -> None:
-    assert charts.parse({"url": given}).url == shown
+    assert flux.parse({"url": given}).url == shown
 
 
 @pytest.mark.parametrize(
@@ -66,7 +67,7 @@ def test_url__refused_without_showing_its_credential(given: str) -> None:
 
 @pytest.mark.parametrize("text", ["30s", "10m", "1h30m", "1.5h", "500ms"])
 def test_duration__is_what_the_schema_accepts(text: str) -> None:
-    assert charts.parse({"url": URL, "interval": text}).interval == text
+    assert flux.parse({"url": URL, "interval": text}).interval == text
 
 
 @pytest.mark.parametrize("text", ["10", "1d", "-1m", "0s", "1 m", "m", "1m "[:2] + "x"])
@@ -75,9 +76,9 @@ def test_duration__else_is_refused(text: str) -> None:
 
 
 def test_name__comes_from_the_repository() -> None:
-    assert charts.parse({"url": "git@host:Acme/My.App_v2.git"}).name == "my-app-v2"
-    assert charts.parse({"url": f"https://host/{'x' * 62}-yz"}).name == "x" * 62
-    assert charts.parse({"url": "https://host/_"}).name == "manifests"
+    assert flux.parse({"url": "git@host:Acme/My.App_v2.git"}).name == "my-app-v2"
+    assert flux.parse({"url": f"https://host/{'x' * 62}-yz"}).name == "x" * 62
+    assert flux.parse({"url": "https://host/_"}).name == "manifests"
 
 
 @pytest.mark.parametrize("text", ["Shop", "-shop", "shop-", "a.b", "x" * 64])
@@ -94,10 +95,10 @@ def test_refusal__names_every_problem_at_once() -> None:
 
 
 def test_path__root_is_written_as_flux_writes_it() -> None:
-    assert charts.parse({"url": URL, "path": "."}).path == ""
+    assert flux.parse({"url": URL, "path": "."}).path == ""
 
 
 def test_render__without_node_says_so(tmp_path: object) -> None:
     with pytest.raises(SynthError, match=r"Node\.js was not found") as caught:
-        charts.render(charts.parse({"url": URL}), node=f"{tmp_path}/node")
+        charts.render(flux.parse({"url": URL}), node=f"{tmp_path}/node")
     assert "JSII_NODE" in caught.value.hint

@@ -19,11 +19,14 @@ ROOT = PACKAGE.parent.parent
 
 # A room imports only from the rooms below it; its own modules may know each other.
 LAYERS = (
-    ("errors", "git_names", "model"),
-    ("input_values", "options"),
+    ("git_names", "model"),
+    ("errors",),
+    ("input_values", "options", "signals"),
     ("inputs", "log", "report", "review", "sandbox"),
-    ("ci", "render", "flux"),
-    ("publish", "job"),
+    ("ci",),
+    ("job", "flux"),
+    ("render",),
+    ("publish",),
     ("commands",),
     ("cli",),
 )

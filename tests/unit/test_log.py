@@ -11,7 +11,7 @@ def test_times__end_with_what_passed_on_the_clock() -> None:
     console.stages += [Stage("Synth a", 60.0), Stage("Synth b", 60.0)]
     *stages, together = console.times()
     assert stages == console.stages
-    assert together.title == "Together"
+    assert together.title == "Total"
     assert together.seconds < 60, "what runs side by side counts once"
 
 

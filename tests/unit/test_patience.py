@@ -1,15 +1,9 @@
 from __future__ import annotations
 
-from typing import cast
-
 import pytest
 
-from cdk8s_publish.errors import LeaseLostError
-from cdk8s_publish.publish import loop
-from cdk8s_publish.publish.branch.git_errors import TransientRemoteError
-from cdk8s_publish.publish.loop import TRANSIENT_ATTEMPTS, Target
-
-TARGET = cast("Target", None)  # only a throttled remote is asked anything
+from cdk8s_publish.errors import LeaseLostError, RateLimitError, TransientRemoteError
+from cdk8s_publish.publish.loop import TRANSIENT_ATTEMPTS, Patience
 
 
 @pytest.fixture(autouse=True)
@@ -20,20 +14,27 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def test_patience__a_lost_race_is_given_up_only_after_the_limit(pauses: list[float]) -> None:
-    patience = loop._Patience()  # noqa: SLF001
+    patience = Patience()
     for _ in range(100):
-        patience.wait(LeaseLostError("others were faster"), TARGET)
+        patience.wait(LeaseLostError("others were faster"))
     assert len(pauses) == 100
     assert 0 < min(pauses) <= max(pauses) <= 8
     with pytest.raises(LeaseLostError) as caught:
-        loop._Patience(limit_s=-1).wait(LeaseLostError("others were faster"), TARGET)  # noqa: SLF001
+        Patience(limit_s=-1).wait(LeaseLostError("others were faster"))
     assert caught.value.exit_code == 6
 
 
 def test_patience__a_failing_connection_is_given_up_after_a_few_attempts(pauses: list[float]) -> None:
-    patience = loop._Patience()  # noqa: SLF001
+    patience = Patience()
     for _ in range(TRANSIENT_ATTEMPTS - 1):
-        patience.wait(TransientRemoteError("no answer"), TARGET)
+        patience.wait(TransientRemoteError("no answer"))
     with pytest.raises(TransientRemoteError):
-        patience.wait(TransientRemoteError("no answer"), TARGET)
+        patience.wait(TransientRemoteError("no answer"))
     assert len(pauses) == TRANSIENT_ATTEMPTS - 1
+
+
+def test_patience__a_server_that_asks_for_it_is_left_alone_for_a_minute(pauses: list[float]) -> None:
+    patience = Patience()
+    for _ in range(TRANSIENT_ATTEMPTS - 1):
+        patience.wait(RateLimitError("slow down"))
+    assert sum(pauses) >= 60

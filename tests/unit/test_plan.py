@@ -1,17 +1,24 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from cdk8s_publish.errors import BranchError
 from cdk8s_publish.inputs import parse
-from cdk8s_publish.model import Action, CIContext, Folder, Relation, Sha, SourceRevision, Tip
-from cdk8s_publish.publish.plan import decide, guard_branch, guard_folders
+from cdk8s_publish.model import Action, Folder, Relation, Sha, SourceRevision
+from cdk8s_publish.publish.branch.repository import Tip
+from cdk8s_publish.publish.branch.sink import Origin, guard_branch
+from cdk8s_publish.publish.plan import decide
+from cdk8s_publish.publish.sink import Observed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cdk8s_publish.model import PublishPlan
 
 SOURCE = SourceRevision(Sha("a" * 40), "main", "subject", "", "A <a@b>", "2026-01-01T00:00:00+00:00")
-CONTEXT = CIContext("shell", Path("/src"), SOURCE, "https://example.com/a/b.git", default_branch="main")
 TIP = Tip(
     "manifests",
     Sha("b" * 40),
@@ -20,74 +27,79 @@ TIP = Tip(
     entries=(b"100644 blob 0\tdist/a.yaml",),
     managed=("dist",),
 )
+SEEN = Observed(Sha("b" * 40), ())
 
 
-@pytest.mark.parametrize("is_same", [True, False])
-def test_guard_branch__a_branch_of_its_own_passes(is_same: bool) -> None:
-    guard_branch(parse({}), CONTEXT, TIP, is_same_repository=is_same)
+def guard(tip: Tip, branch: str = "main", *, is_target: bool) -> None:
+    source = SOURCE._replace(branch=branch)
+    url = "https://example.com/a/b.git"
+    guard_branch(Origin(source, url, "main", is_target=is_target, relation=lambda _: Relation.FIRST), tip)
+
+
+def planned(seen: Observed, raw: Mapping[str, str], *, is_review: bool = False) -> PublishPlan:
+    inputs = parse(raw)
+    return decide(inputs.target, inputs.guards, seen, is_review=is_review)
+
+
+@pytest.mark.parametrize("is_target", [True, False])
+def test_guard_branch__a_branch_of_its_own_passes(is_target: bool) -> None:
+    guard(TIP, is_target=is_target)
 
 
 def test_guard_branch__source_branch_is_refused() -> None:
-    context = CONTEXT._replace(source=SOURCE._replace(branch="feature"))
     with pytest.raises(BranchError, match="is the branch that is being rendered"):
-        guard_branch(parse({"branch": "feature"}), context, Tip("feature"), is_same_repository=True)
+        guard(Tip("feature"), "feature", is_target=True)
 
 
 @pytest.mark.parametrize(("branch", "is_refused"), [("feature", True), ("", True), ("another", False)])
 def test_guard_branch__that_holds_the_rendered_commit_is_the_source(branch: str, *, is_refused: bool) -> None:
-    context = CONTEXT._replace(source=SOURCE._replace(branch=branch))
-    tip = Tip("feature", SOURCE.sha)
     with pytest.raises(BranchError, match="is being rendered") if is_refused else nullcontext():
-        guard_branch(parse({"branch": "feature", "adopt-branch": "true"}), context, tip, is_same_repository=False)
+        guard(Tip("feature", SOURCE.sha), branch, is_target=False)
 
 
 @pytest.mark.parametrize("managed", [True, False])
 def test_guard_branch__default_branch_of_the_source_repository_is_refused_always(managed: bool) -> None:
-    context = CONTEXT._replace(source=SOURCE._replace(branch="feature"))
     tip = TIP._replace(branch="main", managed=("dist",) if managed else ())
-    inputs = parse({"branch": "main", "adopt-branch": "true"})
     with pytest.raises(BranchError, match="default branch"):
-        guard_branch(inputs, context, tip, is_same_repository=True)
+        guard(tip, "feature", is_target=True)
 
 
 def test_guard_branch__default_branch_that_only_the_ci_product_knows_is_refused() -> None:
-    context = CONTEXT._replace(source=SOURCE._replace(branch="feature"))
     with pytest.raises(BranchError, match="default branch"):
-        guard_branch(parse({"branch": "main"}), context, Tip("main"), is_same_repository=True)
+        guard(Tip("main"), "feature", is_target=True)
 
 
 def test_guard_branch__default_branch_of_another_repository_is_refused_unless_we_made_it() -> None:
-    inputs = parse({"branch": "main"})
     foreign = TIP._replace(branch="main", managed=())
     with pytest.raises(BranchError, match="default branch"):
-        guard_branch(inputs, CONTEXT, foreign, is_same_repository=False)
-    guard_branch(inputs, CONTEXT, foreign._replace(managed=("dist",)), is_same_repository=False)
+        guard(foreign, is_target=False)
+    guard(foreign._replace(managed=("dist",)), is_target=False)
 
 
 @pytest.mark.parametrize(("path", "other"), [("", "dist"), ("dist", ""), ("a", "a/b/c"), ("a/b", "a")])
-def test_guard_folders__folder_inside_that_of_another_run_is_refused(path: str, other: str) -> None:
-    tip = TIP._replace(managed=(other,))
-    with pytest.raises(BranchError, match="would lie in each other"):
-        guard_folders(parse({}), tip, [Folder(path)])
-    guard_folders(parse({}), tip, [Folder(path, is_managed=True), Folder(other, is_managed=True)])
-    guard_folders(parse({}), TIP._replace(managed=("ab",)), [Folder("a")])
+def test_decide__folder_that_overlaps_with_one_of_another_run_is_refused(path: str, other: str) -> None:
+    with pytest.raises(BranchError, match="would overlap"):
+        planned(SEEN._replace(folders=(Folder(path),), others=(other,)), {})
+    both = (Folder(path, is_managed=True), Folder(other, is_managed=True))
+    planned(SEEN._replace(folders=both), {})
+    planned(SEEN._replace(folders=(Folder("a"),), others=("ab",)), {})
 
 
-def test_guard_folders__unmanaged_branch_is_refused_until_adopted() -> None:
-    tip = TIP._replace(managed=())
-    folder = Folder("dist", {"a.yaml": Sha("d" * 40)})
-    with pytest.raises(BranchError, match="the branch `manifests` has content") as caught:
-        guard_folders(parse({}), tip, [folder])
+def test_decide__unmanaged_branch_is_refused_until_adopted() -> None:
+    seen = SEEN._replace(folders=(Folder("dist", {"a.yaml": Sha("d" * 40)}),), is_foreign=True)
+    with pytest.raises(BranchError, match="The branch `manifests` has content") as caught:
+        planned(seen, {})
     assert "adopt-branch" in caught.value.hint
-    guard_folders(parse({"adopt-branch": "true"}), tip, [folder])
+    planned(seen, {"adopt-branch": "true"})
 
 
-def test_guard_folders__unmanaged_folder_on_a_managed_branch_is_refused() -> None:
-    with pytest.raises(BranchError, match="the folder `dist` on `manifests`") as caught:
-        guard_folders(parse({}), TIP, [Folder("dist", {"a.yaml": Sha("d" * 40)})])
+def test_decide__unmanaged_folder_on_a_managed_branch_is_refused() -> None:
+    files = {"a.yaml": Sha("d" * 40)}
+    with pytest.raises(BranchError, match="The folder `dist` on `manifests`") as caught:
+        planned(SEEN._replace(folders=(Folder("dist", files),)), {})
     assert "a.yaml" in caught.value.evidence
-    guard_folders(parse({}), TIP, [Folder("dist")])
-    guard_folders(parse({}), TIP, [Folder("dist", {"a.yaml": Sha("d" * 40)}, is_managed=True)])
+    planned(SEEN._replace(folders=(Folder("dist"),)), {})
+    planned(SEEN._replace(folders=(Folder("dist", files, is_managed=True),)), {})
 
 
 @pytest.mark.parametrize(
@@ -100,21 +112,21 @@ def test_guard_folders__unmanaged_folder_on_a_managed_branch_is_refused() -> Non
     ],
 )
 def test_decide__mode(mode: str, is_review: bool, action: Action) -> None:
-    context = CONTEXT._replace(is_review=is_review)
-    assert decide(parse({"mode": mode}), context, {"dist": Relation.FIRST}).action is action
+    seen = SEEN._replace(relations={"dist": Relation.FIRST})
+    assert planned(seen, {"mode": mode}, is_review=is_review).action is action
 
 
 def test_decide__an_older_source_is_skipped_unless_a_rollback_is_allowed() -> None:
-    relations = {"a": Relation.NEWER, "b": Relation.OLDER}
-    plan = decide(parse({}), CONTEXT, relations)
+    seen = SEEN._replace(relations={"a": Relation.NEWER, "b": Relation.OLDER})
+    plan = planned(seen, {})
     assert plan.action is Action.SKIP
     assert "allow-rollback" in plan.reason
-    assert decide(parse({"allow-rollback": "true"}), CONTEXT, relations).action is Action.PUBLISH
+    assert planned(seen, {"allow-rollback": "true"}).action is Action.PUBLISH
 
 
 @pytest.mark.parametrize("relation", [Relation.DIVERGED, Relation.UNKNOWN])
 def test_decide__doubt_publishes_with_a_warning(relation: Relation) -> None:
-    plan = decide(parse({}), CONTEXT, {"dist": relation})
+    plan = planned(SEEN._replace(relations={"dist": relation}), {})
     assert plan.action is Action.PUBLISH
     assert len(plan.warnings) == 1
     assert "newer" not in plan.reason

@@ -5,7 +5,7 @@ import sys
 
 CALLBACK = """
 import signal, time, weakref
-from cdk8s_publish.cli import catch_signals
+from cdk8s_publish.signals import catch_signals
 from cdk8s_publish.errors import SignalError
 
 class Value: ...
@@ -23,4 +23,4 @@ except SignalError as error:
 
 def test_signal__inside_a_callback_of_the_interpreter_is_not_lost() -> None:
     done = subprocess.run([sys.executable, "-c", CALLBACK], capture_output=True, text=True, timeout=60, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "interrupted by SIGTERM; the run is given up\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "Run cancelled by SIGTERM.\n", "")

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cdk8s_publish.ci import Facts
+from cdk8s_publish.ci.provider import CIContext
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +20,6 @@ _FILE_COMMANDS = ("GITHUB_OUTPUT", "GITHUB_ENV", "GITHUB_PATH", "GITHUB_STATE", 
 class GitHub:
     """GitHub Actions, and servers that speak its language (Gitea, Forgejo)."""
 
-    name = "github"
     denied: tuple[str, ...] = (
         "GITHUB_TOKEN",
         "GH_TOKEN",
@@ -30,28 +29,26 @@ class GitHub:
     credential_hint = (
         "Give the job `permissions: contents: write`, or set `token` to one that may write to the target repository."
     )
+    checkout_hint = "; set `persist-credentials: false` on actions/checkout, it is not needed here"
+    commit_path = "/commit/"
+    is_interactive = False
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
 
-    def facts(self) -> Facts:
+    def context(self) -> CIContext:
         """Read the runner's variables, and the default branch from the event's payload."""
         get = self._environ.get
         server, repository = get("GITHUB_SERVER_URL", ""), get("GITHUB_REPOSITORY", "")
-        event = self._event()
-        head = _walk(event, "pull_request", "head", "repo", "full_name")
-        return Facts(
+        return CIContext(
             workspace=get("GITHUB_WORKSPACE", ""),
             branch=get("GITHUB_HEAD_REF") or get("GITHUB_REF_NAME", ""),
             remote_url=f"{server}/{repository}.git" if server and repository else "",
-            default_branch=_walk(event, "repository", "default_branch"),
+            default_branch=_walk(self._event(), "repository", "default_branch"),
             server_url=server,
-            repository=repository,
-            job_url=f"{server}/{repository}/actions/runs/{get('GITHUB_RUN_ID', '')}",
             username="x-access-token",
             # What a merge queue tests may still be thrown out of the queue.
             is_review=get("GITHUB_EVENT_NAME", "").startswith(("pull_request", "merge_group")),
-            is_fork=bool(head) and head != repository,
             is_debug=get("RUNNER_DEBUG") == "1",
         )
 
@@ -78,7 +75,7 @@ class GitHub:
         return f"::{level} title=cdk8s-publish::{_escape(message)}"
 
     def fence(self) -> tuple[str, str]:
-        """Stop workflow commands with a token that the foreign code can't guess."""
+        """Stop workflow commands with a token that untrusted code can't guess."""
         token = os.urandom(16).hex()
         return f"::stop-commands::{token}", f"::{token}::"
 

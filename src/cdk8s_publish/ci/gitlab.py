@@ -6,7 +6,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cdk8s_publish.ci import Facts, write_file
+from cdk8s_publish.ci.files import write_file
+from cdk8s_publish.ci.provider import CIContext
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +26,6 @@ OUTPUT_PREFIX = "PUBLISH_"
 class GitLab:
     """GitLab CI/CD."""
 
-    name = "gitlab"
     denied: tuple[str, ...] = (
         "CI_JOB_TOKEN",
         "CI_JOB_JWT*",
@@ -41,28 +41,26 @@ class GitLab:
         "Allow job tokens to push (Settings > CI/CD > Job token permissions > Allow Git push requests), "
         "or set `token` to a project access token with `write_repository`."
     )
+    checkout_hint = ""
+    commit_path = "/-/commit/"
+    is_interactive = False
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
         self._section = ""
 
-    def facts(self) -> Facts:
+    def context(self) -> CIContext:
         """Read the predefined variables."""
         get = self._environ.get
-        is_review = bool(get("CI_MERGE_REQUEST_IID"))
-        own, source = get("CI_PROJECT_PATH", ""), get("CI_MERGE_REQUEST_SOURCE_PROJECT_PATH", "")
         is_job_token = bool(get("CI_JOB_TOKEN")) and get("INPUT_TOKEN", "") == get("CI_JOB_TOKEN")
-        return Facts(
+        return CIContext(
             workspace=get("CI_PROJECT_DIR", ""),
             branch=get("CI_MERGE_REQUEST_SOURCE_BRANCH_NAME") or get("CI_COMMIT_REF_NAME", ""),
             remote_url=f"{get('CI_PROJECT_URL')}.git" if get("CI_PROJECT_URL") else "",
             default_branch=get("CI_DEFAULT_BRANCH", ""),
             server_url=get("CI_SERVER_URL", ""),
-            repository=own,
-            job_url=get("CI_JOB_URL", ""),
             username="gitlab-ci-token" if is_job_token else "oauth2",
-            is_review=is_review,
-            is_fork=is_review and bool(source) and source != own,
+            is_review=bool(get("CI_MERGE_REQUEST_IID")),
             is_debug=get("CI_DEBUG_TRACE") == "true",
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cdk8s_publish.ci import Facts
+from cdk8s_publish.ci.provider import CIContext
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,15 +16,17 @@ if TYPE_CHECKING:
 class Shell:
     """No groups, no annotations, no outputs: a person reads the log."""
 
-    name = "shell"
     denied: tuple[str, ...] = ("GITHUB_TOKEN", "GH_TOKEN", "GITLAB_TOKEN", "CI_JOB_TOKEN")
     credential_hint = (
         "Check that `git push` to this repository works for you, or hand over a token in the variable INPUT_TOKEN."
     )
+    checkout_hint = ""
+    commit_path = ""
+    is_interactive = True
 
-    def facts(self) -> Facts:
+    def context(self) -> CIContext:
         """Know nothing: everything is read from the checkout."""
-        return Facts()
+        return CIContext()
 
     def hidden(self) -> tuple[Path, ...]:
         """Return no folder: there are no files that the product obeys."""

@@ -1,37 +1,52 @@
-"""Render for those who take manifests from standard output: an Argo CD plugin, or Flux 1."""
+"""`cdk8s-publish generate`: render for those who take manifests from standard output, such as an Argo CD plugin."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cdk8s_publish.job import find_apps, relative_folders, synth_options
+from cdk8s_publish.inputs import parse
+from cdk8s_publish.job import scratch
 from cdk8s_publish.model import Folder
+from cdk8s_publish.render.discover import find_apps, relative_folders
+from cdk8s_publish.render.environment import run_as
 from cdk8s_publish.render.schedule import render
+from cdk8s_publish.review import checks
+from cdk8s_publish.review.manifests import MANIFESTS, delta, role
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from cdk8s_publish.inputs import Inputs
-    from cdk8s_publish.job import World
+    from cdk8s_publish.job import Job
 
 
-def generate(inputs: Inputs, world: World) -> bytes:
+def run(raw: Mapping[str, str], job: Job) -> int:
+    """Write the manifests to standard output; nothing is written when any app or check failed."""
+    inputs = parse(raw)
+    job.console.hide(*inputs.secrets)
+    with scratch(job) as (own_job, folder):
+        manifests = generate(inputs, own_job)
+        folder.release()
+        job.stdout.buffer.write(manifests)
+        job.stdout.flush()
+    return 0
+
+
+def generate(inputs: Inputs, job: Job) -> bytes:
     """Render and return the manifests alone, joined by `---`; the folder need not be a git checkout.
 
     Raises:
-        PublishError: nothing is returned when any app or check failed.
+        Cdk8sPublishError: an app or a check failed.
 
     """
-    found = find_apps(inputs, world.folder, relative_folders(inputs, world.folder, world.folder))
-    options = synth_options(inputs, world, world.folder, inputs.secrets)
-    outcome = render(found, world.private, options, world.console, found)
-    from cdk8s_publish.review import checks  # noqa: PLC0415  # was loaded while the app ran
-    from cdk8s_publish.review.manifests import MANIFESTS, delta, role  # noqa: PLC0415
-
-    policy = checks.Policy(
-        allow_empty=inputs.guards.allow_empty, allow_secrets=True, allow_helm=inputs.guards.allow_helm
-    )
+    folders = relative_folders(inputs.render, job.folder, job.folder)
+    apps = find_apps(inputs.render, job.folder, folders, inputs.target.path)
+    options = run_as(inputs.render, job, job.folder, inputs.secrets)
+    guards = inputs.guards
+    policy = checks.Policy(allow_empty=guards.allow_empty, allow_secrets=True, allow_helm=guards.allow_helm)
     documents = []
-    for rendered in outcome:
+    for rendered in render(apps, job.scratch, options, job.console, apps):
         findings = checks.check(delta(rendered, Folder(rendered.path)), policy, {}).findings
-        checks.refuse(tuple(checks.located(findings, rendered.path)) if len(found) > 1 else findings)
+        checks.refuse(tuple(checks.located(findings, rendered.path)) if len(apps) > 1 else findings)
         documents += [file.read() for file in rendered.files if role(file.path) == MANIFESTS]
     return b"---\n".join(document if document.endswith(b"\n") else document + b"\n" for document in documents)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import posixpath
 from itertools import pairwise
 from types import MappingProxyType
@@ -17,8 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from cdk8s_publish.inputs import RenderInputs
     from cdk8s_publish.render.managers import Step
     from cdk8s_publish.render.tool_versions import Pin
+
+_log = logging.getLogger(__name__)
 
 CONFIG_FILE = "cdk8s.yaml"
 CLI_OUTPUT = "dist"
@@ -76,33 +81,37 @@ class App(NamedTuple):
         )
 
 
-def find_apps(  # noqa: PLR0913 - the inputs that say how an app is run
-    workspace: Path,
-    directories: tuple[str, ...],
-    *,
-    command: str,
-    output: str,
-    install: str,
-    path: str,
-    before: str = "",
-) -> tuple[App, ...]:
-    """Return the app of each folder in `directories`, sorted; a pattern such as `apps/*` means the apps it matches.
+def relative_folders(inputs: RenderInputs, base: Path, root: Path) -> tuple[str, ...]:
+    """Return the input `working-directory`, which is relative to `base`, relative to the root of the checkout."""
+    prefix = os.path.relpath(base.resolve(), root.resolve())
+    return tuple(os.path.normpath(f"{prefix}/{folder}") for folder in inputs.working_directory)
 
-    `command`, `output`, `install` and `before` are the inputs app, output, install and before-synth. In `path`,
-    `{app}` stands for the name of the app's folder and `{directory}` for the whole of it.
+
+def find_apps(inputs: RenderInputs, root: Path, folders: tuple[str, ...], path: str) -> tuple[App, ...]:
+    """Return the apps in `folders` of the checkout at `root`, sorted by folder, and say in the log which they are.
+
+    A pattern such as `apps/*` means the apps that it matches. In the input `path`, `{app}` stands for the name of an
+    app's folder and `{directory}` for the whole of it.
 
     Raises:
         InputError: a folder that is not there, a cdk8s.yaml that can't be read, nothing that says how the app is run,
             or two apps that would be published to one folder.
 
     """
-    folders = sorted({folder for given in directories for folder in _folders(workspace, _normal(given), command)})
-    found = tuple(
-        _app(workspace, folder, command, output=output, install=install, path=path)._replace(before=before)
-        for folder in folders
-    )
+    matched = {folder for given in folders for folder in _folders(root, _normal(given), inputs.app)}
+    found = tuple(_app(inputs, root, folder, path) for folder in sorted(matched))
     _refuse_shared_paths(found)
+    for app in found:
+        _log_app(app)
     return found
+
+
+def _log_app(app: App) -> None:
+    where = app.directory or ROOT
+    nothing = f"; nothing to install: {app.nothing_installed}" if app.nothing_installed else ""
+    _log.info("%s: %s app in %s%s", app.name, app.language or "cdk8s", where, nothing)
+    if app.warning:
+        _log.warning("%s: %s", app.name, app.warning)
 
 
 def target_path(template: str, directory: str, root_name: str) -> str:
@@ -155,9 +164,7 @@ def _normal(directory: str) -> str:
     return "" if normal == "." else normal
 
 
-def _app(  # noqa: PLR0913 - the inputs that say how an app is run
-    workspace: Path, directory: str, command: str, *, output: str, install: str, path: str
-) -> App:
+def _app(inputs: RenderInputs, workspace: Path, directory: str, path: str) -> App:
     folder = workspace / directory
     if not folder.is_dir():
         raise InputError(
@@ -165,7 +172,7 @@ def _app(  # noqa: PLR0913 - the inputs that say how an app is run
             hint="Set the input `working-directory` to the folder that holds the app's cdk8s.yaml.",
         )
     config = _config(workspace, directory)
-    command = command or _text(config, "app").strip()
+    command = inputs.app or _text(config, "app").strip()
     if not command:
         raise InputError(
             f"Nothing says how the app in {directory or ROOT} is run.",
@@ -174,14 +181,15 @@ def _app(  # noqa: PLR0913 - the inputs that say how an app is run
             "it to cdk8s.yaml as `app: python main.py`. If the app is in another folder, set `working-directory`.",
         )
     language = _text(config, "language")
-    installation = plan_installation(workspace, directory, language, command, install)
+    installation = plan_installation(workspace, directory, language, command, inputs.install)
     return App(
         name=directory.rpartition("/")[2] or workspace.name,
         directory=directory,
         language=language or installation.ecosystem,
         command=command,
         path=target_path(path, directory, workspace.name),
-        output=output or _text(config, "output") or None,
+        output=inputs.output or _text(config, "output") or None,
+        before=inputs.before_synth,
         install=installation.steps,
         nothing_installed=installation.nothing_installed,
         warning=installation.warning,

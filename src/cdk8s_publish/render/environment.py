@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import pwd
 import re
 import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from cdk8s_publish.errors import SynthError
+from cdk8s_publish.errors import InputError, SynthError
+from cdk8s_publish.render.discover import CONFIG_FILE
+from cdk8s_publish.sandbox import process
 from cdk8s_publish.sandbox.process import Command, Completed, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
 
+    from cdk8s_publish.inputs import RenderInputs
+    from cdk8s_publish.job import Job
+    from cdk8s_publish.model import Secret
+
+_log = logging.getLogger(__name__)
+
+FOREIGN_USER = "cdk8s-app"
+"""The image's user for apps whose checkout belongs to root."""
 COMMAND_NOT_FOUND = 127
 KILLED = (-9, 137)
 """SIGKILL, of the shell itself and as it reports that of a program that it started."""
@@ -33,7 +45,7 @@ OUT_OF_MEMORY = (
 )
 
 
-class SynthOptions(NamedTuple):
+class RunAs(NamedTuple):
     """How apps are run.
 
     `environ` is scrubbed already. `workspace` is the checkout that `source` is a copy of: variables that point into
@@ -60,11 +72,83 @@ class SynthOptions(NamedTuple):
         return f"{type(self).__name__}({self.workspace})"
 
 
+def run_as(inputs: RenderInputs, job: Job, root: Path, secrets: tuple[Secret, ...]) -> RunAs:
+    """Return as whom and with which environment the apps of the checkout at `root` run; no secret is in it."""
+    owner = _foreign_user(root)
+    if owner:
+        job.scratch.chmod(0o711)  # its way to its own folders; ours stay closed
+    uid, gid = owner or (None, None)
+    environ = process.scrub(job.environ, [secret.reveal() for secret in secrets], job.provider.denied)
+    if withheld := [name for name in inputs.app_env if name in job.environ and name not in environ]:
+        _log.warning("app-env: no app gets %s, which may hold a credential or change the render", ", ".join(withheld))
+    if inputs.app_env and not inputs.hermetic:
+        _log.warning("app-env is for hermetic apps: without `hermetic: true` the app gets every variable")
+    if not inputs.type_check:
+        _log.info("ts-node leaves types unchecked, as `type-check: false` asks")
+    return RunAs(
+        environ=environ,
+        workspace=root,
+        timeout_s=inputs.timeout,
+        cache=_cache(inputs, root),
+        has_type_check=inputs.type_check,
+        visible=inputs.app_env if inputs.hermetic else None,
+        uid=uid,
+        gid=gid,
+        hidden=_hidden(job, root),
+    )
+
+
+def _foreign_user(root: Path) -> tuple[int, int] | None:
+    """Return user and group for the installer and the app; None where they run as we do.
+
+    Where we are root they run as the owner of the checkout; where that is root too, as the user that the image has
+    for it.
+    """
+    if os.geteuid() != 0:
+        return None
+    if not process.can_change_users():
+        _log.info("The app runs as root: this container may not run programs as another user")
+        return None
+    status = root.stat()
+    owner = (status.st_uid, status.st_gid)
+    if status.st_uid == 0:
+        try:
+            entry = pwd.getpwnam(FOREIGN_USER)
+        except KeyError:
+            _log.info("The app runs as root: the checkout belongs to root and there is no user `%s`", FOREIGN_USER)
+            return None
+        owner = (entry.pw_uid, entry.pw_gid)
+    _log.info("The app runs as user %d, without root's rights", owner[0])
+    return owner
+
+
+def _hidden(job: Job, root: Path) -> tuple[Path, ...]:
+    """Return the folders to keep foreign code from, but for one that holds what it needs."""
+    needed = (root, job.scratch)
+    return tuple(folder for folder in job.provider.hidden() if not any(path.is_relative_to(folder) for path in needed))
+
+
+def _cache(inputs: RenderInputs, root: Path) -> Path | None:
+    hint = "Name a folder of its own, absolute or relative to the root of the checkout."
+    try:
+        folder = root / Path(inputs.cache_dir).expanduser() if inputs.cache_dir else None
+    except RuntimeError:
+        reason = f"cache-dir: {inputs.cache_dir!r} is in the home folder of a user who has none"
+        raise InputError(reason, hint=hint) from None
+    if folder is None:
+        return None
+    # What is in it is left out of the copy that apps see.
+    if folder.is_file() or root.is_relative_to(folder.resolve()) or (folder / CONFIG_FILE).is_file():
+        what = "a file" if folder.is_file() else "a folder that holds an app"
+        raise InputError(f"cache-dir: {inputs.cache_dir!r} is {what}", hint=hint)
+    return folder
+
+
 class Place:
     """Where a command of one app runs: its folder in the copy of the checkout, and private folders to write to."""
 
     def __init__(
-        self, directory: str, source: Path, private: Path, options: SynthOptions, on_line: Callable[[str], None]
+        self, directory: str, source: Path, private: Path, options: RunAs, on_line: Callable[[str], None]
     ) -> None:
         self.source, self.private, self._options, self._on_line = source, private, options, on_line
         self.timeout_s, self.folder = options.timeout_s, source / directory

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
 
     from cdk8s_publish.render.discover import App
-    from cdk8s_publish.render.environment import SynthOptions
+    from cdk8s_publish.render.environment import RunAs
 
 _log = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ _NO_PROGRAM = r"[\s;&|()<>{}$`\"'=]+"
 
 
 def fingerprints(
-    apps: Sequence[App], options: SynthOptions, machine: Machine, reason_against: Callable[[App], str] = lambda _: ""
+    apps: Sequence[App], options: RunAs, machine: Machine, reason_against: Callable[[App], str] = lambda _: ""
 ) -> dict[str, str]:
     """Return the fingerprint of each app by its path on the target branch.
 
@@ -168,7 +168,7 @@ class Machine:
     to say its version as fifty apps to be found. `home` is their home folder: Go notes there that it was started.
     """
 
-    def __init__(self, options: SynthOptions, home: Path, beside: Executor) -> None:
+    def __init__(self, options: RunAs, home: Path, beside: Executor) -> None:
         java = options.environ.get("JAVA_HOME")
         self._options, self._beside = options, beside
         self._environ = {**options.environ, "HOME": str(home)}

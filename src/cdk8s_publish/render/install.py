@@ -9,7 +9,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from cdk8s_publish.errors import SynthError
-from cdk8s_publish.render.environment import Place, SynthOptions, step_failure
+from cdk8s_publish.render.environment import Place, RunAs, step_failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,7 +24,7 @@ DEPENDENCIES = ("dependencies", "devDependencies", "optionalDependencies", "peer
 """What package.json says and npm's lock file repeats, in `packages` under the empty name."""
 
 
-def install(step: Step, source: Path, private: Path, options: SynthOptions, on_line: Callable[[str], None]) -> None:
+def install(step: Step, source: Path, private: Path, options: RunAs, on_line: Callable[[str], None]) -> None:
     """Run one installation step in the copy of the checkout, unless what it makes is there and agrees with the lock.
 
     Raises:
@@ -49,7 +49,7 @@ def install(step: Step, source: Path, private: Path, options: SynthOptions, on_l
         _check_yarn_lock(place.folder)
 
 
-def mismatches(pins: Mapping[Pin, Path], private: Path, options: SynthOptions) -> list[str]:
+def mismatches(pins: Mapping[Pin, Path], private: Path, options: RunAs) -> list[str]:
     """Return a sentence for each pinned tool whose version here is another one; a tool that is missing says nothing.
 
     Each tool is asked in the folder of its pin, in the copy of the checkout that `pins` leads to: Corepack, pnpm and

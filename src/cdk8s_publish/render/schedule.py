@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from cdk8s_publish.errors import PublishError, SynthError
+from cdk8s_publish.errors import Cdk8sPublishError, SynthError
 from cdk8s_publish.render import synth
 from cdk8s_publish.render.environment import Place
 from cdk8s_publish.render.workspace import snapshot, state
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from cdk8s_publish.log import Console
     from cdk8s_publish.model import RenderedManifests
     from cdk8s_publish.render.discover import App
-    from cdk8s_publish.render.environment import SynthOptions
+    from cdk8s_publish.render.environment import RunAs
     from cdk8s_publish.render.managers import Step
 
-    _Outcome = RenderedManifests | PublishError | None
+    _Outcome = RenderedManifests | Cdk8sPublishError | None
 
 _log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ class _Task(NamedTuple):
 
 
 def render(
-    apps: Sequence[App], private: Path, options: SynthOptions, console: Console, neighbours: Sequence[App] = ()
+    apps: Sequence[App], private: Path, options: RunAs, console: Console, neighbours: Sequence[App] = ()
 ) -> tuple[RenderedManifests, ...]:
     """Copy the checkout into `private`, install what the apps need and run them; results are in the order of `apps`.
 
@@ -84,12 +84,12 @@ def render(
 def _outcomes(  # noqa: PLR0913 - see `render`
     apps: Sequence[App],
     private: Path,
-    options: SynthOptions,
+    options: RunAs,
     console: Console,
     neighbours: Sequence[App],
     *,
     is_sharing: bool,
-) -> tuple[list[RenderedManifests | PublishError], bool]:
+) -> tuple[list[RenderedManifests | Cdk8sPublishError], bool]:
     """Return what became of each app, and whether the files that they share, if so, are as they were."""
     shared = private / "shared"
     with console.stage("Copy the checkout"):
@@ -100,12 +100,12 @@ def _outcomes(  # noqa: PLR0913 - see `render`
     tasks = _tasks(apps, sources, private, options)
     done = _run_all(tasks, console)
     # One for each app stands at the end; without an error it is what the app rendered.
-    outcomes = cast("list[RenderedManifests | PublishError]", done[-len(apps) :])
+    outcomes = cast("list[RenderedManifests | Cdk8sPublishError]", done[-len(apps) :])
     return outcomes, state(shared) == before
 
 
 def _copies(
-    apps: Sequence[App], private: Path, options: SynthOptions, neighbours: Sequence[App], shared: Path | None
+    apps: Sequence[App], private: Path, options: RunAs, neighbours: Sequence[App], shared: Path | None
 ) -> list[Path]:
     """Return for each app the copy of the checkout that it is rendered in; `shared` is made for what they share."""
     owner, cache = _owner(options), [options.cache] if options.cache else []
@@ -130,7 +130,7 @@ def _copies(
     ]
 
 
-def checkout_copy(private: Path, options: SynthOptions) -> Path:
+def checkout_copy(private: Path, options: RunAs) -> Path:
     """Return the copy of the checkout for apps that are not hermetic; it is made once, at the first call."""
     copy = private / "source"
     if not copy.exists():
@@ -138,12 +138,12 @@ def checkout_copy(private: Path, options: SynthOptions) -> Path:
     return copy
 
 
-def _owner(options: SynthOptions) -> tuple[int, int] | None:
+def _owner(options: RunAs) -> tuple[int, int] | None:
     return None if options.uid is None else (options.uid, -1 if options.gid is None else options.gid)
 
 
 def _render_one(
-    app: App, source: Path, private: Path, options: SynthOptions, on_line: Callable[[str], None]
+    app: App, source: Path, private: Path, options: RunAs, on_line: Callable[[str], None]
 ) -> RenderedManifests:
     if app.config.get("imports"):
         from cdk8s_publish.render import imports  # noqa: PLC0415  # as above
@@ -155,7 +155,7 @@ def _render_one(
     return synth.synthesize(app, source, private, options, on_line)
 
 
-def _usable_cache(options: SynthOptions) -> Path | None:
+def _usable_cache(options: RunAs) -> Path | None:
     """Return the folder for downloads when whoever runs the apps can write to it, else None: each run has its own."""
     folder = options.cache
     if folder is None:
@@ -177,7 +177,7 @@ def _usable_cache(options: SynthOptions) -> Path | None:
     return folder if done.returncode == 0 else None
 
 
-def _say_what_is_installed(apps: Sequence[App], sources: Sequence[Path], private: Path, options: SynthOptions) -> None:
+def _say_what_is_installed(apps: Sequence[App], sources: Sequence[Path], private: Path, options: RunAs) -> None:
     pins = {pin: source for app, source in zip(apps, sources, strict=True) for pin in app.pins}
     if pins:
         from cdk8s_publish.render import install  # noqa: PLC0415  # many an app needs nothing of it
@@ -190,7 +190,7 @@ def _say_what_is_installed(apps: Sequence[App], sources: Sequence[Path], private
             _log.warning("%s", step.warning)
 
 
-def _tasks(apps: Sequence[App], sources: Sequence[Path], private: Path, options: SynthOptions) -> list[_Task]:
+def _tasks(apps: Sequence[App], sources: Sequence[Path], private: Path, options: RunAs) -> list[_Task]:
     """Return every installation step once, also where several apps share it, and after them one task for each app."""
     numbers: dict[tuple[Path, Step], int] = {}
     tasks, synths = list[_Task](), list[_Task]()
@@ -213,10 +213,12 @@ def _tasks(apps: Sequence[App], sources: Sequence[Path], private: Path, options:
 
 
 def _all_or_error(
-    apps: Sequence[App], outcomes: Sequence[RenderedManifests | PublishError]
+    apps: Sequence[App], outcomes: Sequence[RenderedManifests | Cdk8sPublishError]
 ) -> tuple[RenderedManifests, ...]:
-    rendered = [outcome for outcome in outcomes if not isinstance(outcome, PublishError)]
-    errors = [(app, outcome) for app, outcome in zip(apps, outcomes, strict=True) if isinstance(outcome, PublishError)]
+    rendered = [outcome for outcome in outcomes if not isinstance(outcome, Cdk8sPublishError)]
+    errors = [
+        (app, outcome) for app, outcome in zip(apps, outcomes, strict=True) if isinstance(outcome, Cdk8sPublishError)
+    ]
     done = [
         f"{item.app}: {len(item.files)} file{'s' * (len(item.files) != 1)} for {item.path or '.'}" for item in rendered
     ]
@@ -287,9 +289,9 @@ def _ready(tasks: Sequence[_Task], outcomes: dict[int, _Outcome], started: Colle
         outcomes |= lost
 
 
-def _error(outcomes: Mapping[int, _Outcome], needs: Iterable[int]) -> PublishError | None:
+def _error(outcomes: Mapping[int, _Outcome], needs: Iterable[int]) -> Cdk8sPublishError | None:
     errors = (outcomes[number] for number in needs)
-    return next((error for error in errors if isinstance(error, PublishError)), None)
+    return next((error for error in errors if isinstance(error, Cdk8sPublishError)), None)
 
 
 def _end(running: Collection[Future[_Outcome]]) -> None:
@@ -314,7 +316,7 @@ def _buffered(task: _Task, console: Console, under_way: list[str]) -> _Outcome:
 def _outcome(task: _Task, on_line: Callable[[str], None]) -> _Outcome:
     try:
         return task.work(on_line)
-    except PublishError as error:
+    except Cdk8sPublishError as error:
         return error
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from cdk8s_publish.errors import SynthError
 from cdk8s_publish.model import RenderedManifests
-from cdk8s_publish.render.environment import COMMAND_NOT_FOUND, Place, SynthOptions, ending, general_hint, step_failure
+from cdk8s_publish.render.environment import COMMAND_NOT_FOUND, Place, RunAs, ending, general_hint, step_failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +26,7 @@ COMMAND_NOT_EXECUTABLE = 126
 
 
 def synthesize(
-    app: App, source: Path, private: Path, options: SynthOptions, on_line: Callable[[str], None]
+    app: App, source: Path, private: Path, options: RunAs, on_line: Callable[[str], None]
 ) -> RenderedManifests:
     """Run an app and return what it wrote.
 

@@ -11,7 +11,8 @@ from cdk8s_publish.model import METADATA_FILE
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from cdk8s_publish.model import Folder, RenderedFile, Sha, Tip
+    from cdk8s_publish.model import Folder, RenderedFile, Sha
+    from cdk8s_publish.publish.branch.repository import Tip
 
 
 class Identity(NamedTuple):
@@ -49,12 +50,11 @@ def _differing(before: Folder, files: Iterable[RenderedFile]) -> Iterator[Render
     return (file for file in files if before.files.get(file.path) != file.blob)
 
 
-def blobs(folders: Iterable[tuple[Folder, Sequence[RenderedFile]]]) -> Iterator[bytes]:
-    """Write the bytes of every file that the tip does not hold at the same path."""
-    for before, files in folders:
-        for file in _differing(before, files):
-            data = file.read()
-            yield b"blob\ndata %d\n%s\n" % (len(data), data)
+def blobs(files: Iterable[RenderedFile]) -> Iterator[bytes]:
+    """Write the bytes of files."""
+    for file in files:
+        data = file.read()
+        yield b"blob\ndata %d\n%s\n" % (len(data), data)
 
 
 def splice(ref: str, tip: Tip, writes: Sequence[FolderWrite]) -> Iterator[bytes]:

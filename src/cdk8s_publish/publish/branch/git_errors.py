@@ -9,21 +9,15 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from cdk8s_publish.errors import LeaseLostError, RemoteError
+from cdk8s_publish.errors import (
+    CredentialError,
+    LeaseLostError,
+    RateLimitError,
+    RemoteError,
+    TransientRemoteError,
+)
 
 EVIDENCE_LINES = 12
-
-
-class TransientRemoteError(RemoteError):
-    """The remote did not answer as it should, and may when asked again. `throttled` is true for a 429."""
-
-    def __init__(self, message: str, *, evidence: str = "", hint: str = "", throttled: bool = False) -> None:
-        super().__init__(message, evidence=evidence, hint=hint)
-        self.throttled = throttled
-
-
-class CredentialError(RemoteError):
-    """The remote refused who we are; the CI product knows which setting helps."""
 
 
 class _Refusal(NamedTuple):
@@ -117,7 +111,7 @@ _REFUSALS = (
     ),
     _Refusal(
         r"returned error: 429",
-        TransientRemoteError,
+        RateLimitError,
         "the server asks us to slow down (429)",
     ),
     _Refusal(
@@ -164,8 +158,5 @@ def explain(doing: str, output: str) -> RemoteError:
     for refusal in _REFUSALS:
         if re.search(refusal.pattern, words, re.IGNORECASE):
             message = f"{doing} failed: {refusal.sentence}"
-            if refusal.error is TransientRemoteError:
-                throttled = "429" in refusal.pattern
-                return TransientRemoteError(message, evidence=evidence, hint=refusal.hint, throttled=throttled)
             return refusal.error(message, evidence=evidence, hint=refusal.hint)
     return RemoteError(f"{doing} failed", evidence=evidence, hint="The lines above are git's own words.")

@@ -14,10 +14,10 @@ from contextlib import contextmanager
 from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
-from cdk8s_publish.errors import BranchError, PublishError, RemoteError
-from cdk8s_publish.model import METADATA_FILE, Folder, Relation, Remote, Sha, Tip
+from cdk8s_publish.errors import BranchError, InternalError, RemoteError, TransientRemoteError
+from cdk8s_publish.model import METADATA_FILE, Folder, Relation, Remote, Sha
 from cdk8s_publish.publish.branch import fast_import, hydrator
-from cdk8s_publish.publish.branch.git_errors import TransientRemoteError, explain
+from cdk8s_publish.publish.branch.git_errors import explain
 from cdk8s_publish.publish.branch.git_process import GitRunner, relation
 from cdk8s_publish.sandbox.process import is_foreign_code_running
 
@@ -56,6 +56,29 @@ _PRIVATE_CONFIG = """\
 """
 
 
+class Tip(NamedTuple):
+    """What the remote holds right now, as far as it concerns the target branch.
+
+    `sha` and `tree` are None while the branch does not exist, `notes` while no note was ever pushed.
+    `default_branch` is where the remote's HEAD points, empty where it says nothing. `entries` are the files of the
+    branch as `git ls-tree -r -z` lists them, `managed` the folders that carry our mark. `note` is the note on `sha`.
+    """
+
+    branch: str
+    sha: Sha | None = None
+    tree: Sha | None = None
+    notes: Sha | None = None
+    default_branch: str = ""
+    entries: tuple[bytes, ...] = ()
+    managed: tuple[str, ...] = ()
+    note: bytes = b""
+
+    @property
+    def is_managed(self) -> bool:
+        """Whether anything on the branch was published by us."""
+        return bool(self.managed)
+
+
 class RefMove(NamedTuple):
     """One ref of a push and the tip it must still have; `expected` None means "must not exist yet"."""
 
@@ -90,7 +113,7 @@ class Repository:
         remote = self.remote
         environ, settings = dict[str, str](), list[tuple[str, str]]()
         if (remote.token or remote.ssh_key) and is_foreign_code_running():
-            raise PublishError("a credential was about to be used while foreign code runs")
+            raise InternalError("A credential was about to be used while untrusted code runs.")
         if remote.token and remote.is_http:
             # An empty header first: what the user's own configuration adds would send a second Authorization.
             key = f"http.{remote.url}.extraHeader"
@@ -235,10 +258,10 @@ class Repository:
                 return known
         return Relation.DIVERGED
 
-    def store(self, folders: Sequence[tuple[Folder, Sequence[RenderedFile]]]) -> None:
-        """Store the bytes that the tip does not hold at the same path."""
-        if folders:
-            self._git.out("fast-import", "--quiet", stdin=fast_import.blobs(folders))
+    def store(self, files: Sequence[RenderedFile]) -> None:
+        """Store the bytes of rendered files."""
+        if files:
+            self._git.out("fast-import", "--quiet", stdin=fast_import.blobs(files))
 
     def write(self, tip: Tip, writes: Sequence[FolderWrite]) -> Sha:
         """Splice folders into the tip's tree and return the new tree; the bytes have been stored before."""

@@ -13,7 +13,7 @@ from base64 import b64decode
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from cdk8s_publish.errors import InputError, PublishError
+from cdk8s_publish.errors import InputError, MachineError
 from cdk8s_publish.model import Secret
 from cdk8s_publish.sandbox.scratch import private_folder, temporary_folder
 
@@ -103,7 +103,7 @@ def _run(argv: Sequence[str], stdin: bytes, env: Mapping[str, str]) -> str:
     try:
         done = subprocess.run(argv, input=stdin, env=env, check=False, capture_output=True, timeout=_TIMEOUT_S)
     except FileNotFoundError:
-        raise PublishError(f"`{argv[0]}` is needed to sign and was not found", hint="Install it.") from None
+        raise MachineError(f"`{argv[0]}` is needed to sign and was not found.", hint="Install it.") from None
     if done.returncode:
         raise InputError(
             "signing-key: the key can't sign",

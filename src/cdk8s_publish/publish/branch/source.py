@@ -1,18 +1,20 @@
-"""The user's source checkout; it is only read."""
+"""The user's source checkout, which is only read, and its history, of which a shallow checkout holds a part."""
 
 from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING
 
-from cdk8s_publish.errors import InputError
+from cdk8s_publish.errors import InputError, RemoteError
 from cdk8s_publish.model import Relation, Sha, SourceRevision
 from cdk8s_publish.publish.branch.git_process import GitRunner, relation
 from cdk8s_publish.publish.branch.urls import absolute, split_credential
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
+
+    from cdk8s_publish.publish.branch.repository import Repository
 
 
 class Checkout:
@@ -73,3 +75,39 @@ class Checkout:
             code, _, _ = self._runner.run("cat-file", "-e", f"{recorded}^{{commit}}")
             return None if code else Relation.DIVERGED
         return known
+
+
+class SourceHistory:
+    """Compares source commits with the one that is checked out: by the checkout, else by asking its remote."""
+
+    def __init__(
+        self, checkout: Checkout, open_remote: Callable[[], Repository] | None, *, may_be_unknown: bool
+    ) -> None:
+        """Ask the repository that `open_remote` makes; None where there is none.
+
+        Where it can't be asked, `may_be_unknown` makes that an answer instead of an error.
+        """
+        self._checkout, self._open_remote, self._may_be_unknown = checkout, open_remote, may_be_unknown
+        self._known: dict[Sha, Relation] = {}
+
+    def relation(self, recorded: Sha) -> Relation:
+        """Return how the checked out commit relates to a recorded one; each is looked up once.
+
+        Raises:
+            RemoteError: the remote can't be asked.
+
+        """
+        # The folders of several apps mostly have the same record.
+        if recorded not in self._known:
+            self._known[recorded] = self._checkout.relation(recorded, self._checkout.head) or self._ask(recorded)
+        return self._known[recorded]
+
+    def _ask(self, recorded: Sha) -> Relation:
+        if self._open_remote is None:
+            return Relation.UNKNOWN
+        try:
+            return self._open_remote().relation(recorded, self._checkout.head)
+        except RemoteError:
+            if self._may_be_unknown:
+                return Relation.UNKNOWN
+            raise

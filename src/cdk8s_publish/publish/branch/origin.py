@@ -1,0 +1,105 @@
+"""From the checkout to the sink: what is rendered, where it came from, and the branch that it is published to."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from itertools import takewhile
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from cdk8s_publish.ci.provider import commit_url
+from cdk8s_publish.errors import InputError
+from cdk8s_publish.publish.branch.git_process import frozen_config
+from cdk8s_publish.publish.branch.remotes import Remotes, find_remotes
+from cdk8s_publish.publish.branch.repository import Repository
+from cdk8s_publish.publish.branch.signing import SigningKey, armored, sign
+from cdk8s_publish.publish.branch.sink import BranchSink, CommitStyle, Origin
+from cdk8s_publish.publish.branch.source import Checkout, SourceHistory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from cdk8s_publish.inputs import CommitInputs, Inputs
+    from cdk8s_publish.job import Job
+    from cdk8s_publish.model import SourceRevision
+    from cdk8s_publish.publish.sink import Claim
+
+_log = logging.getLogger(__name__)
+
+
+class Source(NamedTuple):
+    """What is rendered: the checkout, its commit, and the repositories that it came from and is published to."""
+
+    checkout: Checkout
+    revision: SourceRevision
+    remotes: Remotes
+
+    @property
+    def root(self) -> Path:
+        """The root of the checkout."""
+        return Path(self.checkout.root)
+
+
+def describe(inputs: Inputs, job: Job) -> Source:
+    """Return what is rendered, and say what is remarkable about the checkout.
+
+    Raises:
+        InputError: there is no checkout, or nothing to publish to.
+
+    """
+    context = job.provider.context()
+    checkout = Checkout(_first_folder(job.workspace, inputs.render.working_directory[0]), job.git_environ)
+    remotes = find_remotes(inputs.target, context, checkout.remote_url(), job.workspace)
+    url = commit_url(job.provider, remotes.source.url, checkout.head)
+    if job.provider.is_interactive and checkout.is_modified():
+        _log.warning("The checkout has changes that are not committed; they are rendered too.")
+    if not job.provider.is_interactive and checkout.carries_credential():
+        found = "The checkout's .git/config holds a credential that every step can read."
+        _log.warning("%s", f"{found} {job.provider.checkout_hint}".strip())
+    return Source(checkout, checkout.source(context.branch, url), remotes)
+
+
+def open_sink(inputs: Inputs, source: Source, job: Job, claim: Claim) -> BranchSink:
+    """Return the target branch, of which nothing has been asked yet."""
+    environ = frozen_config(job.git_environ)
+    remotes = source.remotes
+
+    def open_source() -> Repository:
+        folder = Path(tempfile.mkdtemp(prefix="source-", dir=job.scratch)) / "source.git"
+        return Repository(folder, remotes.source, environ, job.inherited)
+
+    history = SourceHistory(
+        source.checkout,
+        open_source if remotes.source.url else None,
+        may_be_unknown=inputs.guards.allow_rollback,
+    )
+    origin = Origin(
+        revision=source.revision,
+        url=remotes.source.url,
+        default_branch=job.provider.context().default_branch,
+        is_target=remotes.is_same_repository,
+        relation=history.relation,
+    )
+    repository = Repository(job.scratch / "target.git", remotes.target, environ, job.inherited)
+    style = CommitStyle(inputs.commit, _signature(inputs.commit, job.environ))
+    return BranchSink(inputs.target.branch, claim, repository, origin, style)
+
+
+def _first_folder(base: Path, directory: str) -> Path:
+    """Return the folder whose checkout is meant: the first working directory, up to a wildcard in it."""
+    folder = base.joinpath(*takewhile(lambda part: not set(part) & set("*?["), Path(directory).parts))
+    if not folder.is_dir():
+        raise InputError(
+            f"working-directory: there is no folder {directory!r} in {base}.",
+            hint="It is relative to the root of the workspace, or to the folder that the command was started in.",
+        )
+    return folder
+
+
+def _signature(commit: CommitInputs, environ: Mapping[str, str]) -> Callable[[bytes], str] | None:
+    key = armored(commit.signing_key, "signing-key")
+    if not key:
+        return None
+    signer = SigningKey(key, commit.signing_passphrase)
+    return lambda content: sign(content, signer, environ)

@@ -1,0 +1,254 @@
+"""A git branch as the sink: look at its tip, compose the next commit beside it, move the ref by compare-and-swap."""
+
+from __future__ import annotations
+
+import logging
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from cdk8s_publish import report
+from cdk8s_publish.errors import BranchError, InputError, RemoteError
+from cdk8s_publish.git_names import is_ref_name
+from cdk8s_publish.model import Relation
+from cdk8s_publish.publish.branch import hydrator
+from cdk8s_publish.publish.branch.fast_import import FolderWrite, Identity
+from cdk8s_publish.publish.branch.repository import NOTES_REF, RefMove
+from cdk8s_publish.publish.sink import Claim, Observed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from cdk8s_publish.inputs import CommitInputs
+    from cdk8s_publish.model import Folder, RenderedManifests, Sha, SourceRevision
+    from cdk8s_publish.publish.branch.repository import Repository, Tip
+
+_log = logging.getLogger(__name__)
+
+_BRANCH_HINT = "Set the input `branch` to a branch of its own, for example `manifests`."
+
+
+class Origin(NamedTuple):
+    """Where the manifests come from. `url` is the repository of the sources, without credentials.
+
+    `is_target` is true when the target branch is in that repository; `default_branch` is its default branch where the
+    CI product says so. `relation` compares the commit recorded on the branch with the one that is rendered.
+    """
+
+    revision: SourceRevision
+    url: str
+    default_branch: str
+    is_target: bool
+    relation: Callable[[Sha], Relation]
+
+
+class CommitStyle(NamedTuple):
+    """What a commit on the branch looks like; `signature` signs its content, where it shall be signed."""
+
+    inputs: CommitInputs
+    signature: Callable[[bytes], str] | None = None
+
+
+class BranchSink:
+    """A branch of a remote repository; see `Sink` for what each method promises."""
+
+    def __init__(
+        self,
+        name: str,
+        claim: Claim,
+        repository: Repository,
+        origin: Origin,
+        style: CommitStyle,
+    ) -> None:
+        """Publish to the branch `name` of the repository's remote."""
+        self.name, self.claim = name, claim
+        self._repository, self._origin, self._style = repository, origin, style
+        self._stored: set[tuple[str, Sha]] = set()
+
+    def look(self) -> Observed:
+        """Look at the branch.
+
+        Raises:
+            RemoteError: it can't be read. BranchError: it is one that must never be replaced.
+
+        """
+        tip = self._repository.look(self.name, depth=self._style.inputs.history.limit or 1)
+        guard_branch(self._origin, tip)
+        abandoned = self._abandoned(tip)
+        folders = (*self._repository.folders(tip, self.claim.paths), *abandoned)
+        own = {folder.path for folder in folders}
+        return Observed(
+            revision=tip.sha,
+            folders=folders,
+            abandoned=tuple(folder.path for folder in abandoned),
+            others=tuple(path for path in tip.managed if path not in own),
+            is_foreign=bool(tip.entries) and not tip.is_managed,
+            relations={folder.path: self._relation(folder) for folder in folders},
+            state=tip,
+        )
+
+    def read(self, digests: Iterable[Sha]) -> Mapping[Sha, bytes]:
+        """Read published files."""
+        return self._repository.blobs(digests)
+
+    def move(self, seen: Observed, rendered: tuple[RenderedManifests, ...], counts: Mapping[str, int]) -> Sha:
+        """Push one commit that replaces the folders, the note on it and the tag, all or none."""
+        tip, source = cast("Tip", seen.state), self._origin.revision
+        self._store(seen, rendered)
+        tree = self._repository.write(tip, self._writes(seen, rendered, counts))
+        history = self._style.inputs.history
+        parents = self._repository.parents(tip, history.limit, self._signed) if history.keep else ()
+        message = report.commit_message(self._style.inputs.commit_message, source, counts)
+        sha = self._signed(self._repository.commit(tree, parents, message, self._identity))
+        notes = self._annotate(tip, sha, seen.abandoned)
+        # The note moves with the branch, also where it says nothing new: its lease is what an unchanged run, which
+        # moves nothing but the note, races against.
+        branch = RefMove(f"refs/heads/{tip.branch}", sha, tip.sha)
+        self._push((branch, RefMove(NOTES_REF, notes, tip.notes), *self._tag(sha)))
+        return sha
+
+    def record(self, seen: Observed) -> None:
+        """Note the source commit on the tip, so that an older run is told from a newer one."""
+        tip, source = cast("Tip", seen.state), self._origin.revision
+        if tip.sha is None:
+            return
+        moves = self._tag(tip.sha)
+        if not all(self._is_noted(folder, source.sha) for folder in seen.folders):
+            notes = self._annotate(tip, tip.sha)
+            branch = RefMove(f"refs/heads/{tip.branch}", tip.sha, tip.sha)
+            moves = (branch, RefMove(NOTES_REF, notes, tip.notes), *moves)
+        if moves:
+            self._push(moves)
+
+    @property
+    def _identity(self) -> Identity:
+        return Identity(self._style.inputs.author, self._origin.revision.date)
+
+    def _relation(self, folder: Folder) -> Relation:
+        return self._origin.relation(folder.record) if folder.record else Relation.FIRST
+
+    def _is_noted(self, folder: Folder, source: Sha) -> bool:
+        return folder.record == source and folder.fingerprint == self.claim.fingerprints.get(folder.path, "")
+
+    def _abandoned(self, tip: Tip) -> tuple[Folder, ...]:
+        """Return the folders of apps that a pattern of this run used to find.
+
+        Only what came from this very repository and a folder that matches, and is where this run would put it, counts:
+        others may publish beside us, and so may another job that renders the same apps for another environment.
+        """
+        if not self.claim.patterns:
+            return ()
+        others = [path for path in tip.managed if path not in self.claim.directories]
+        return tuple(folder for folder in self._repository.folders(tip, others) if self._was_ours(folder))
+
+    def _was_ours(self, folder: Folder) -> bool:
+        if folder.source_url != self._origin.url or not folder.directory:
+            return False
+        if folder.path != self.claim.path_of(folder.directory):
+            return False
+        return any(_matches(folder.directory, pattern) for pattern in self.claim.patterns)
+
+    def _store(self, seen: Observed, rendered: tuple[RenderedManifests, ...]) -> None:
+        """Write the bytes that the tip does not hold at the same path, once, however often the race is lost."""
+        published = {folder.path: folder for folder in seen.folders}
+        missing = []
+        for item in rendered:
+            held = published[item.path].files
+            files = [
+                file
+                for file in item.files
+                if held.get(file.path) != file.blob and (item.path, file.blob) not in self._stored
+            ]
+            self._stored.update((item.path, file.blob) for file in files)
+            missing += files
+        self._repository.store(missing)
+
+    def _writes(
+        self, seen: Observed, rendered: tuple[RenderedManifests, ...], counts: Mapping[str, int]
+    ) -> list[FolderWrite]:
+        published = {folder.path: folder for folder in seen.folders}
+        writes = []
+        for item in rendered:
+            metadata = None
+            if item.path not in seen.abandoned:
+                directory = self.claim.directories[item.path]
+                metadata = hydrator.metadata(self._origin.revision, self._origin.url, directory, counts[item.path])
+            writes.append(FolderWrite(published[item.path], item.files, metadata))
+        return writes
+
+    def _signed(self, sha: Sha) -> Sha:
+        return self._repository.signed(sha, self._style.signature) if self._style.signature else sha
+
+    def _tag(self, sha: Sha) -> tuple[RefMove, ...]:
+        """Return the move that creates the tag; none where there is nothing to create."""
+        if not self._style.inputs.tag:
+            return ()
+        name = report.fill(self._style.inputs.tag, self._origin.revision, self.claim.paths)
+        if not is_ref_name(name):
+            raise InputError(f"tag: {name!r} is not a name that git accepts.", hint="Change the input `tag`.")
+        ref = f"refs/tags/{name}"
+        current = self._repository.current(ref)
+        if current not in {None, sha}:
+            raise BranchError(
+                f"The tag `{name}` marks another commit already, {current}.",
+                hint="Put a placeholder that differs from publish to publish into `tag`, for example `{short-sha}`.",
+            )
+        return () if current else (RefMove(ref, sha, None),)
+
+    def _push(self, moves: tuple[RefMove, ...]) -> None:
+        """Push; when that failed, believe the remote and not the connection."""
+        try:
+            self._repository.push(moves)
+        except RemoteError as error:
+            _log.debug("push failed: %s", error)
+            real = next(move for move in moves if move.new != move.expected)
+            try:
+                has_arrived = self._repository.current(real.ref) == real.new
+            except RemoteError:
+                raise error from None
+            if not has_arrived:
+                raise
+            _log.info("The connection failed after the server had applied the push: %s is %s", real.ref, real.new)
+
+    def _annotate(self, tip: Tip, sha: Sha, abandoned: tuple[str, ...] = ()) -> Sha:
+        """Write the note on `sha`: what the tip's note says of other folders, and our own."""
+        source, claim = self._origin.revision, self.claim
+        recorded = {path: sha for path, sha in hydrator.noted(tip.note).items() if path not in abandoned}
+        recorded |= dict.fromkeys(claim.paths, source.sha)
+        others = hydrator.fingerprints(tip.note)
+        for path in (*claim.paths, *abandoned):
+            others.pop(path, None)
+        text = hydrator.note(source, recorded, {**others, **claim.fingerprints})
+        return self._repository.annotate(tip, sha, text, self._identity)
+
+
+def guard_branch(origin: Origin, tip: Tip) -> None:
+    """Refuse the branches that we must never overwrite.
+
+    Raises:
+        BranchError: the target branch is the one that is built from, or the default branch of its repository.
+
+    """
+    source = origin.revision
+    is_source = origin.is_target and tip.branch == source.branch
+    # A repository may have names that we can't compare, and a detached HEAD says no branch: the commit tells as well.
+    is_rendered = tip.sha == source.sha and source.branch in {"", tip.branch}
+    if is_source or is_rendered:
+        raise BranchError(
+            f"`{tip.branch}` is the branch that is being rendered; publishing to it would replace your sources.",
+            hint=_BRANCH_HINT,
+        )
+    defaults = {tip.default_branch, origin.default_branch if origin.is_target else ""}
+    # An empty repository makes the first branch that is pushed its default: such a branch is ours from the start.
+    is_ours = tip.is_managed and not origin.is_target
+    if tip.branch in defaults and not is_ours:
+        raise BranchError(
+            f"`{tip.branch}` is the default branch of the repository; it is never overwritten.", hint=_BRANCH_HINT
+        )
+
+
+def _matches(directory: str, pattern: str) -> bool:
+    """Whether a pattern of `working-directory` means a folder; a wildcard stays within one name, as in a shell."""
+    if "**" in pattern:
+        return fnmatchcase(directory, pattern)
+    names, wanted = directory.split("/"), pattern.split("/")
+    return len(names) == len(wanted) and all(map(fnmatchcase, names, wanted))
