@@ -9,6 +9,7 @@ is replaced, indented like the first of them.
 
 from __future__ import annotations
 
+import ast
 import inspect
 import json
 import re
@@ -125,6 +126,47 @@ def reference_flux() -> Iterator[str]:
         yield f"| `--{option.name}` | {default} | {option.description} | {flux1} |"
 
 
+ROOMS = ("cli", "commands", "publish", "publish.branch", "flux", "render", "review", "job", "ci", "sandbox")
+"""What the picture shows. Every other module lies on the ground floor, which everybody may use."""
+
+
+def architecture() -> Iterator[str]:
+    """Yield the picture of the rooms: an arrow for each import that no longer way implies."""
+    arrows = {room: set[str]() for room in ROOMS}
+    package = ROOT / "src" / "cdk8s_publish"
+    for path in sorted(package.rglob("*.py")):
+        own = _room(".".join(path.relative_to(package).with_suffix("").parts))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if own and isinstance(node, ast.ImportFrom) and node.module:
+                names = [f"{node.module}.{alias.name}" for alias in node.names]
+                arrows[own] |= {_room(name.removeprefix("cdk8s_publish.")) for name in names} - {own, ""}
+    yield from ("```mermaid", "flowchart TD")
+    for room, others in arrows.items():
+        implied = set[str]().union(*(_reached(arrows, other) for other in others))
+        yield from (f"  {_node(room)} --> {_node(other)}" for other in sorted(others - implied))
+    yield "```"
+
+
+def _room(module: str) -> str:
+    parts = module.split(".")
+    candidates = (".".join(parts[:length]) for length in (2, 1))
+    return next((name for name in candidates if name in ROOMS), "")
+
+
+def _reached(arrows: Mapping[str, set[str]], start: str) -> set[str]:
+    """Return every room that can be reached from one."""
+    found, pending = set[str](), [start]
+    while pending:
+        new = arrows[pending.pop()] - found
+        found |= new
+        pending += new
+    return found
+
+
+def _node(room: str) -> str:
+    return f"{room.replace('.', '_')}[{room.replace('.', '/')}]"
+
+
 PARTS: Mapping[str, Mapping[str, Iterator[str]]] = {
     "action.yml": {"inputs": action_inputs(), "outputs": action_outputs()},
     ".gitlab-ci-template.yml": {"inputs": template_inputs(), "variables": template_variables()},
@@ -132,6 +174,7 @@ PARTS: Mapping[str, Mapping[str, Iterator[str]]] = {
     "docs/reference/outputs.md": {"outputs": reference_outputs()},
     "docs/reference/exit-codes.md": {"exit codes": reference_exit_codes()},
     "docs/reference/detection.md": {"package managers": reference_managers()},
+    "docs/development/architecture.md": {"rooms": architecture()},
     "docs/reference/flux.md": {"options": reference_flux()},
 }
 
