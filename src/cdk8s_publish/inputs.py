@@ -385,7 +385,9 @@ def from_environ(environ: Mapping[str, str]) -> tuple[dict[str, str], tuple[Find
         if name in SPECS:
             raw[name] = value
         else:
-            unknown.append(Finding(Level.WARNING, "unknown-input", f"there is no input `{name}`{closest(name, SPECS)}"))
+            unknown.append(
+                Finding(Level.WARNING, "unknown-input", f"There is no input `{name}`{closest(name, SPECS)}.")
+            )
     return raw, tuple(unknown)
 
 
@@ -396,7 +398,7 @@ def parse(raw: Mapping[str, str]) -> Inputs:
         InputError: names every input that can't be used, its value (never a secret's) and the allowed form.
 
     """
-    values = parse_options(INPUTS, raw, what="inputs", hint=_HINT)
+    values = parse_options(INPUTS, raw, what="Input", hint=_HINT)
     parts: dict[Section, dict[str, object]] = {section: {} for section in Section}
     for option in INPUTS:
         parts[Section(option.section)][option.field] = values[option.name]

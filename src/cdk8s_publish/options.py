@@ -53,41 +53,41 @@ FLAG_CHOICES = ("true", "false")
 def parse_options(options: Sequence[Option], raw: Mapping[str, str], *, what: str, hint: str) -> dict[str, object]:
     """Return the value of every option by its name; an empty text means the default.
 
-    `what` is the plural of what the options are called in an error.
+    `what` is what an option is called in an error: "Input".
 
     Raises:
         InputError: names every option that can't be used, its value (never a secret's) and the allowed form.
 
     """
     known = [option.name for option in options]
-    problems = [f"{name}: there is no such input{closest(name, known)}" for name in raw if name not in known]
+    problems = {name: f"there is no such {what.lower()}{closest(name, known)}" for name in raw if name not in known}
     values: dict[str, object] = {}
     for option in options:
         text = raw.get(option.name, "").strip() or option.default
         try:
             values[option.name] = option.parse(text)
         except ValueError as error:
-            problems.append(f"{option.name}: {option.shown(text)} {error}")
-    raise_for_problems(problems, what=what, hint=hint)
+            problems[option.name] = f"{option.shown(text)} {error}"
+    _raise_for_problems(problems, what=what, hint=hint)
     return values
 
 
-def raise_for_problems(problems: Sequence[str], *, what: str, hint: str) -> None:
-    """Raise one InputError that names every problem, each of the form `<name>: <what is wrong>`."""
-    if not problems:
-        return
-    if len(problems) == 1:
-        raise InputError(problems[0], hint=hint)
-    names = ", ".join(problem.partition(":")[0] for problem in problems)
-    raise InputError(f"{len(problems)} {what} can't be used: {names}", evidence="\n".join(problems), hint=hint)
+def _raise_for_problems(problems: Mapping[str, str], *, what: str, hint: str) -> None:
+    """Raise one InputError that says what is wrong with each option, by its name."""
+    sentences = [f"{what} `{name}`: {problem}." for name, problem in problems.items()]
+    if len(sentences) == 1:
+        raise InputError(sentences[0], hint=hint)
+    if sentences:
+        message = f"{len(problems)} {what.lower()}s can't be used: {', '.join(problems)}."
+        raise InputError(message, evidence="\n".join(sentences), hint=hint)
 
 
 def closest(name: str, known: Iterable[str]) -> str:
-    """Return `; did you mean …?` with the known name that is most like this one; empty where none is."""
+    """Return ` (did you mean …?)` with the known name that is most like this one; empty where none is."""
     import difflib  # noqa: PLC0415  # 5 ms that only a mistake pays
 
     matches = difflib.get_close_matches(name, tuple(known), n=1)
-    return f"; did you mean `{matches[0]}`?" if matches else ""
+    return f" (did you mean `{matches[0]}`?)" if matches else ""
 
 
 def one_of(*choices: str) -> Callable[[str], str]:

@@ -53,7 +53,7 @@ def test_url__of_this_machine_is_refused(given: str) -> None:
 
 @pytest.mark.parametrize("given", ["git://host/shop", "https://", "https://host", "https://host/", "ext::sh/x/y"])
 def test_url__of_another_kind_is_refused(given: str) -> None:
-    assert refusal(url=given).startswith("url: ")
+    assert refusal(url=given).startswith("Option `url`: ")
 
 
 def test_url__missing_says_what_was_looked_for() -> None:
@@ -72,7 +72,7 @@ def test_duration__is_what_the_schema_accepts(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["10", "1d", "-1m", "0s", "1 m", "m", "1m "[:2] + "x"])
 def test_duration__else_is_refused(text: str) -> None:
-    assert refusal(interval=text).startswith("interval: ")
+    assert refusal(interval=text).startswith("Option `interval`: ")
 
 
 def test_name__comes_from_the_repository() -> None:
@@ -83,15 +83,15 @@ def test_name__comes_from_the_repository() -> None:
 
 @pytest.mark.parametrize("text", ["Shop", "-shop", "shop-", "a.b", "x" * 64])
 def test_name__is_a_label(text: str) -> None:
-    assert refusal(name=text).startswith("name: ")
-    assert refusal(namespace=text).startswith("namespace: ")
+    assert refusal(name=text).startswith("Option `name`: ")
+    assert refusal(namespace=text).startswith("Option `namespace`: ")
 
 
 def test_refusal__names_every_problem_at_once() -> None:
     text = refusal(url="/srv/x", interval="1d", branch="a..b", path="../x", secret="A")
-    assert text.startswith("5 options of `flux`")
+    assert text.startswith("5 options")
     for name in ("url", "interval", "branch", "path", "secret"):
-        assert f"\n{name}: " in text
+        assert f"\nOption `{name}`: " in text
 
 
 def test_path__root_is_written_as_flux_writes_it() -> None:

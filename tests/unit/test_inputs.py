@@ -33,7 +33,7 @@ def test_parse__nothing_given_means_the_documented_defaults() -> None:
 def test_parse__every_problem_is_reported_at_once() -> None:
     text = problems(branch="a..b", timeout="soon", allow_empty="yes", path="../up", history="keep: 0")
     for name, value in {"branch": "a..b", "timeout": "soon", "allow-empty": "yes", "path": "../up"}.items():
-        assert f"{name}: '{value}'" in text
+        assert f"Input `{name}`: '{value}'" in text
     assert "5 inputs" in text
 
 
@@ -180,4 +180,4 @@ def test_from_environ__dashes_and_underscores_name_the_same_input() -> None:
 
 def test_from_environ__unknown_input_is_a_warning() -> None:
     _, unknown = from_environ({"INPUT_BRANHC": "x"})
-    assert [finding.message for finding in unknown] == ["there is no input `branhc`; did you mean `branch`?"]
+    assert [finding.message for finding in unknown] == ["There is no input `branhc` (did you mean `branch`?)."]

@@ -41,5 +41,5 @@ def test_explain__finds_the_cause_in_what_is_said_and_not_in_names(output: str, 
 
 def test_refusal__of_a_lock_that_is_held_says_so() -> None:
     error = explain("Publishing", LOCKED)
-    assert str(error) == "Publishing failed: another process holds the lock of the branch on the server"
+    assert str(error) == "Publishing failed: another process holds the lock of the branch on the server."
     assert "crashed" in error.hint

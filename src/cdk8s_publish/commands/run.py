@@ -188,7 +188,7 @@ def _result(publication: Publication, reviewed: Review | None, source: Source, j
 
 def _refuse_folder(diff_file: str) -> None:
     if diff_file and Path(diff_file).is_dir():
-        raise InputError(f"diff-file: {diff_file!r} is a folder.", hint="Name a file in it.")
+        raise InputError(f"Input `diff-file`: {diff_file!r} is a folder.", hint="Name a file in it.")
 
 
 @contextlib.contextmanager

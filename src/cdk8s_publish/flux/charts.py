@@ -84,13 +84,13 @@ def _require_node(node: str) -> None:
     hint = f"Install Node.js {NODE_MAJOR_MIN} or newer, or name it in JSII_NODE: cdk8s runs on it."
     program = shutil.which(node)
     if not program:
-        raise SynthError("Node.js was not found", evidence=f"looked for: {node}", hint=hint)
+        raise SynthError("Node.js was not found.", evidence=f"looked for: {node}", hint=hint)
     try:
         answer = subprocess.run(
             [program, "--version"], capture_output=True, check=False, text=True, timeout=NODE_VERSION_TIMEOUT_S
         ).stdout.strip()
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise SynthError("Node.js could not be started", evidence=str(error), hint=hint) from error
+        raise SynthError("Node.js could not be started.", evidence=str(error), hint=hint) from error
     version = re.match(r"v(\d+)\.", answer)
     if not version or int(version[1]) < NODE_MAJOR_MIN:
-        raise SynthError(f"Node.js is too old: {program} is {answer or 'of no known version'}", hint=hint)
+        raise SynthError(f"Node.js is too old: {program} is {answer or 'of no known version'}.", hint=hint)

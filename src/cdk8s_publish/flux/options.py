@@ -168,7 +168,7 @@ def parse(raw: Mapping[str, str]) -> FluxOptions:
 
     """
     hint = "Every option is described by `cdk8s-publish flux --help`."
-    values = parse_options(FLUX_OPTIONS, raw, what="options of `flux`", hint=hint)
+    values = parse_options(FLUX_OPTIONS, raw, what="Option", hint=hint)
     named = {option.field: str(values[option.name]) for option in FLUX_OPTIONS}
     named["name"] = named["name"] or _name_of(named["url"])
     return FluxOptions(**named)

@@ -157,6 +157,6 @@ def explain(doing: str, output: str) -> RemoteError:
     words = re.sub(r"'[^'\n]*'|\S+://\S+", "''", output)
     for refusal in _REFUSALS:
         if re.search(refusal.pattern, words, re.IGNORECASE):
-            message = f"{doing} failed: {refusal.sentence}"
+            message = f"{doing} failed: {refusal.sentence}."
             return refusal.error(message, evidence=evidence, hint=refusal.hint)
-    return RemoteError(f"{doing} failed", evidence=evidence, hint="The lines above are git's own words.")
+    return RemoteError(f"{doing} failed.", evidence=evidence, hint="The lines above are git's own words.")

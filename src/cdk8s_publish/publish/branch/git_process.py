@@ -130,7 +130,7 @@ def _gitpython() -> type[Git]:
     except ImportError as error:
         # GitPython asks git for its version as soon as it is imported, and takes every exception for git's absence.
         hint = "Install git and put it on the PATH."
-        raise MachineError("git can't be run", evidence=str(error), hint=hint) from None
+        raise MachineError("git can't be run.", evidence=str(error), hint=hint) from None
     return Git
 
 

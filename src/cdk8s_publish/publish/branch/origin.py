@@ -91,7 +91,7 @@ def _first_folder(base: Path, directory: str) -> Path:
     folder = base.joinpath(*takewhile(lambda part: not set(part) & set("*?["), Path(directory).parts))
     if not folder.is_dir():
         raise InputError(
-            f"working-directory: there is no folder {directory!r} in {base}.",
+            f"Input `working-directory`: there is no folder {directory!r} in {base}.",
             hint="It is relative to the root of the workspace, or to the folder that the command was started in.",
         )
     return folder

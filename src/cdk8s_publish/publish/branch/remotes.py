@@ -77,7 +77,7 @@ def _target_url(inputs: TargetInputs, context: CIContext, source_url: str, base:
     sibling = f"{context.server_url}/{url}.git" if context.server_url else urls.sibling(source_url, url)
     if not sibling:
         raise InputError(
-            f"repository: `{url}` names a repository on a server, but `origin` is not on one",
+            f"Input `repository`: {url!r} names a repository on a server, but `origin` is not on one.",
             hint="Give a URL or the path of a repository.",
         )
     return sibling

@@ -248,7 +248,7 @@ class Repository:
                 if _GONE.search(error.evidence):
                     return Relation.UNKNOWN
                 raise RemoteError(
-                    f"it can't be told whether the published {recorded[:12]} is newer: {error}",
+                    f"Can't tell whether the published {recorded[:12]} is newer: {error}",
                     evidence=error.evidence,
                     hint="Check the whole history out (`fetch-depth: 0`, `GIT_DEPTH: 0`), or give a token that may "
                     "read the source repository; `allow-rollback` publishes without knowing.",
@@ -341,7 +341,7 @@ def _refuse_files(tip: Tip, paths: Iterable[str]) -> None:
         for name in accumulate(path.split("/"), "{}/{}".format):
             if name in names:
                 raise BranchError(
-                    f"`{name}` is a file on `{tip.branch}`; the folder `{path}` would replace it",
+                    f"`{name}` is a file on `{tip.branch}`; the folder `{path}` would replace it.",
                     hint="Choose another `path`, or remove the file from the branch.",
                 )
 

@@ -48,7 +48,7 @@ def armored(secret: Secret, name: str) -> Secret:
             text = ""
     if secret and _OPENPGP_MARK not in text and _SSH_MARK not in text:
         raise InputError(
-            f"{name}: the value given is no private key",
+            f"Input `{name}`: the value given is not a private key.",
             hint="Paste the whole key, from `-----BEGIN` to `END …-----`, or the same text in base64.",
         )
     return Secret(text + "\n" if text else "")
@@ -106,7 +106,7 @@ def _run(argv: Sequence[str], stdin: bytes, env: Mapping[str, str]) -> str:
         raise MachineError(f"`{argv[0]}` is needed to sign and was not found.", hint="Install it.") from None
     if done.returncode:
         raise InputError(
-            "signing-key: the key can't sign",
+            "Input `signing-key`: the key can't sign.",
             evidence=done.stderr.decode("utf-8", "replace"),
             hint="Check the key and `signing-passphrase`.",
         )

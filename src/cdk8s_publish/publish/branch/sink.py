@@ -184,7 +184,7 @@ class BranchSink:
             return ()
         name = report.fill(self._style.inputs.tag, self._origin.revision, self.claim.paths)
         if not is_ref_name(name):
-            raise InputError(f"tag: {name!r} is not a name that git accepts.", hint="Change the input `tag`.")
+            raise InputError(f"Input `tag`: {name!r} is not a name that git accepts.", hint="Change the input `tag`.")
         ref = f"refs/tags/{name}"
         current = self._repository.current(ref)
         if current not in {None, sha}:

@@ -34,7 +34,7 @@ class Checkout:
         code, out, err = self._runner.run("rev-parse", *questions)
         if code:
             raise InputError(
-                f"{folder} is not a git checkout with a commit to publish",
+                f"{folder} is not a git checkout with a commit to publish.",
                 evidence=err,
                 hint="Check your repository out first: `actions/checkout` in a workflow, `git clone` on a laptop.",
             )
