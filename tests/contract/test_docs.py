@@ -189,7 +189,7 @@ def test_examples__workflow_is_clean() -> None:
 
 
 def test_examples__generators_call_the_program_as_it_is() -> None:
-    flux1 = yaml.safe_load((ROOT / "examples/flux1/.flux.yaml").read_text(encoding="utf-8"))
+    flux1 = yaml.safe_load(next(blocks(ROOT / "docs/how-to/flux-1.md", "yaml")))
     plugin = yaml.safe_load((ROOT / "image/argocd/plugin.yaml").read_text(encoding="utf-8"))
     calls = [shlex.split(generator["command"]) for generator in flux1["commandUpdated"]["generators"]]
     calls.append(plugin["spec"]["generate"]["command"])
