@@ -22,7 +22,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PAGES = sorted(
-    (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/*/README.md"), ROOT / "examples/README.md")
+    (
+        *ROOT.glob("*.md"),
+        *ROOT.glob("docs/**/*.md"),
+        *ROOT.glob("examples/*/README.md"),
+        ROOT / "examples" / "README.md",
+        ROOT / "tests" / "README.md",
+    )
 )
 FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 NAMES = {spec.name for spec in INPUTS}
@@ -81,6 +87,11 @@ def test_pages__are_all_reachable_from_the_readme() -> None:
             if found.exists() and found not in seen:
                 pending.append(found)
     assert {name_of(page) for page in PAGES if name_of(page).startswith("docs/")} <= {name_of(page) for page in seen}
+
+
+def test_readme__shows_first_what_to_paste() -> None:
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    assert lines.index("```yaml") < 14, "the quick start begins before line 15"
 
 
 def commands(page: Path) -> Iterator[list[str]]:
