@@ -194,5 +194,5 @@ def test_token__for_another_server_is_not_sent_to_that_of_the_sources(
         fresh = checkout.ci_checkout(tmp_path / "fresh", f"http://localhost:{listener.server_port}/team/shop.git")
         done = cli.run(*target, cwd=fresh.path, INPUT_TOKEN=TOKEN).exits(5)
         listener.shutdown()
-    assert "it can't be told whether" in done.text
+    assert "Can't tell whether" in done.text
     assert set(_Listener.heard) == {"none"}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cdk8s_publish.errors import RemoteError
+from cdk8s_publish.errors import MachineError, RemoteError
 from cdk8s_publish.model import Remote as Address
 from cdk8s_publish.publish.branch import git_process
 from cdk8s_publish.publish.branch.git_process import GitRunner
@@ -47,3 +47,16 @@ def test_note__that_can_not_be_read_is_an_error_and_not_absent(checkout: Checkou
     environ = {**GIT_ENV, "GIT_CONFIG_GLOBAL": str(settings)}
     with pytest.raises(RemoteError, match="note"):
         Repository(tmp_path / "broken.git", Address(remote.path.as_uri()), environ).look("manifests")
+
+
+@pytest.mark.parametrize("name", ["config", "commondir", "config.worktree", "hooks"])
+def test_repository__that_another_program_has_changed_is_not_used_again(
+    remote: Remote, tmp_path: Path, name: str
+) -> None:
+    folder = tmp_path / "private.git"
+    repository = Repository(folder, Address(remote.path.as_uri()), GIT_ENV)
+    repository.look("manifests")
+    with (folder / name).open("a") as planted:
+        planted.write("[core]\n\tsshCommand = evil\n")
+    with pytest.raises(MachineError, match="Another program has changed the private repository"):
+        repository.look("manifests")

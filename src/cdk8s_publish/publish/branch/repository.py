@@ -8,24 +8,23 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
-from base64 import b64encode
 from contextlib import contextmanager
 from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
-from cdk8s_publish.errors import BranchError, InternalError, RemoteError, TransientRemoteError
+from cdk8s_publish.errors import BranchError, MachineError, RemoteError, TransientRemoteError
 from cdk8s_publish.model import METADATA_FILE, Folder, Relation, Remote, Sha
 from cdk8s_publish.publish.branch import fast_import, hydrator
+from cdk8s_publish.publish.branch.access import access
 from cdk8s_publish.publish.branch.git_errors import explain
 from cdk8s_publish.publish.branch.git_process import GitRunner, relation
-from cdk8s_publish.sandbox.process import is_foreign_code_running
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from cdk8s_publish.model import RenderedFile
+    from cdk8s_publish.publish.branch.access import Access
     from cdk8s_publish.publish.branch.fast_import import FolderWrite, Identity
 
 NOTES_REF = "refs/notes/hydrator.metadata"
@@ -41,6 +40,9 @@ SOURCE_DEPTH = 50
 _GONE = re.compile(r"not our ref|unadvertised object|want \w+ not valid|does not exist")
 """What git, JGit and Azure Repos say of a commit that they don't have."""
 
+_OWN_NAMES = {"HEAD", "config", "objects", "refs", "packed-refs", "shallow", "ssh-key", "ssh-known-hosts"}
+"""What git and we put into the private repository; `shallow.lock` and its like are gone when git has ended."""
+
 _SUBMODULE_MODE = "160000 "
 
 _PRIVATE_CONFIG = """\
@@ -48,8 +50,8 @@ _PRIVATE_CONFIG = """\
 \trepositoryformatversion = 1
 \tbare = true
 [extensions]
-\tpartialClone = target
-[remote "target"]
+\tpartialClone = {name}
+[remote "{name}"]
 \turl = {url}
 \tpromisor = true
 \tpartialclonefilter = blob:none
@@ -104,36 +106,33 @@ class Repository:
         for name in ("objects", "refs"):
             (folder / name).mkdir()
         (folder / "HEAD").write_text("ref: refs/heads/none\n")
-        (folder / "config").write_text(_PRIVATE_CONFIG.format(url=_quoted(remote.url)))
+        # The user's configuration may say something of any name that can be guessed: a mirror, another URL to push to.
+        self._name = f"target-{os.urandom(8).hex()}"
+        self._config = _PRIVATE_CONFIG.format(name=self._name, url=_quoted(remote.url))
+        (folder / "config").write_text(self._config)
         self._git = GitRunner(folder, {**environ, "GIT_DIR": str(folder)}, [("safe.directory", "*")], inherited)
 
     @contextmanager
-    def _access(self) -> Iterator[tuple[dict[str, str], list[tuple[str, str]]]]:
-        """Give the environment and settings that let git in; a key file exists only inside."""
-        remote = self.remote
-        environ, settings = dict[str, str](), list[tuple[str, str]]()
-        if (remote.token or remote.ssh_key) and is_foreign_code_running():
-            raise InternalError("A credential was about to be used while untrusted code runs.")
-        if remote.token and remote.is_http:
-            # An empty header first: what the user's own configuration adds would send a second Authorization.
-            key = f"http.{remote.url}.extraHeader"
-            settings += [("credential.helper", ""), ("http.followRedirects", "false"), (key, "")]
-            settings.append((key, f"Authorization: Basic {basic_credential(remote)}"))
-        elif remote.username and remote.is_http:
-            settings.append(("credential.username", remote.username))
-        if not remote.ssh_key:
-            yield environ, settings
+    def _access(self) -> Iterator[Access]:
+        """Let git in, after a look at whether this folder is still what we have made of it."""
+        self._refuse_changes()
+        with access(self.remote, self._folder) as granted:
+            yield granted
+
+    def _refuse_changes(self) -> None:
+        """Raise when somebody else has written into this folder: its configuration decides who gets the credential.
+
+        Untrusted code is confined where the kernel can do that, and has ended; where it ran as our own user on another
+        kernel, this is what keeps it from leading git elsewhere.
+        """
+        names = {entry.name for entry in self._folder.iterdir()}
+        if names <= _OWN_NAMES and (self._folder / "config").read_text(errors="surrogateescape") == self._config:
             return
-        key_file, hosts_file = self._folder / "ssh-key", self._folder / "ssh-known-hosts"
-        try:
-            descriptor = os.open(key_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "w") as stream:
-                # Without the last line feed OpenSSH fails with "error in libcrypto"; so does it on CRLF.
-                stream.write(remote.ssh_key.reveal().replace("\r\n", "\n").strip() + "\n")
-            hosts_file.write_text(remote.ssh_known_hosts.rstrip("\n") + "\n")
-            yield {**environ, "GIT_SSH_COMMAND": _ssh_command(key_file, hosts_file)}, settings
-        finally:
-            key_file.unlink(missing_ok=True)
+        raise MachineError(
+            "Another program has changed the private repository of this run, so no credential is used with it.",
+            evidence=f"{self._folder} holds {', '.join(sorted(names))}",
+            hint="Look for what the app or its dependencies write outside of their own folder.",
+        )
 
     def _talk(self, doing: str, *arguments: str, stdin: Iterable[bytes] = ()) -> bytes:
         with self._access() as (environ, settings):
@@ -152,13 +151,12 @@ class Repository:
 
         """
         doing, ref = f"Reading branch `{branch}`", f"refs/heads/{branch}"
-        found, default = _remote_refs(self._talk(doing, "ls-remote", "--symref", "target", "HEAD", ref, NOTES_REF))
+        found, default = _remote_refs(self._talk(doing, "ls-remote", "--symref", self._name, "HEAD", ref, NOTES_REF))
         present = [name for name in (ref, NOTES_REF) if name in found]
         if present:
             options = ("--quiet", "--no-tags", "--no-write-fetch-head", "--update-shallow", f"--depth={depth}")
-            self._talk(
-                doing, "fetch", *options, "target", *(f"+{name}:{_TIP if name == ref else _NOTES}" for name in present)
-            )
+            specs = (f"+{name}:{_TIP if name == ref else _NOTES}" for name in present)
+            self._talk(doing, "fetch", *options, self._name, *specs)
         objects = dict(self._fetched()) if present else {}
         notes, _ = objects[_NOTES] if NOTES_REF in found else (None, None)
         if ref not in found:
@@ -177,7 +175,7 @@ class Repository:
 
     def current(self, ref: str) -> Sha | None:
         """Ask the remote what `ref` holds now; None when it answers that there is no such ref."""
-        out = self._talk(f"Reading `{ref}`", "ls-remote", "target", ref)
+        out = self._talk(f"Reading `{ref}`", "ls-remote", self._name, ref)
         return _remote_refs(out)[0].get(ref)
 
     def folders(self, tip: Tip, paths: Iterable[str]) -> tuple[Folder, ...]:
@@ -224,7 +222,7 @@ class Repository:
             return {}
         lines = [f"{sha}\n".encode() for sha in sorted(set(wanted.values()))]
         options = ("--quiet", "--no-tags", "--no-write-fetch-head", "--filter=blob:none", "--stdin")
-        self._talk("Reading files", "-c", "fetch.negotiationAlgorithm=noop", "fetch", *options, "target", stdin=lines)
+        self._talk("Reading files", "-c", "fetch.negotiationAlgorithm=noop", "fetch", *options, self._name, stdin=lines)
         code, out, err = self._run_with_access("cat-file", "--batch", stdin=lines)
         if code:
             raise explain(f"Reading files of {self.remote.url}", err)
@@ -239,7 +237,7 @@ class Repository:
         for depth in (f"--depth={SOURCE_DEPTH}", "--unshallow"):
             options = ("--quiet", "--no-tags", "--no-write-fetch-head", "--filter=tree:0", depth)
             try:
-                self._talk("Reading the history", "fetch", *options, "target", recorded, own)
+                self._talk("Reading the history", "fetch", *options, self._name, recorded, own)
             except TransientRemoteError:
                 raise
             except RemoteError as error:
@@ -327,7 +325,7 @@ class Repository:
         specs = tuple(f"{move.new}:{move.ref}" for move in moves)
         with self._access() as (environ, settings):
             code, out, err = self._git.run(
-                "push", "--porcelain", "--no-verify", *atomic, *leases, "target", *specs,
+                "push", "--porcelain", "--no-verify", *atomic, *leases, self._name, *specs,
                 environ=environ, settings=settings,
             )  # fmt: skip
         if code:
@@ -372,24 +370,3 @@ def _batch(out: bytes) -> Iterator[tuple[Sha, bytes]]:
 def _quoted(value: str) -> str:
     escaped = value.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
-
-
-def _ssh_command(key: Path, hosts: Path) -> str:
-    options = {
-        "BatchMode": "yes",
-        "ConnectTimeout": "30",
-        "GlobalKnownHostsFile": "/dev/null",
-        "IdentitiesOnly": "yes",
-        "IdentityAgent": "none",
-        "ServerAliveInterval": "30",
-        "StrictHostKeyChecking": "yes",
-        "UserKnownHostsFile": str(hosts),
-    }
-    words = ["ssh", "-F", "/dev/null", "-i", str(key)]
-    words += [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
-    return shlex.join(words)
-
-
-def basic_credential(remote: Remote) -> str:
-    """Return `username:token` in base64, as HTTP basic authentication wants it. It is a secret too."""
-    return b64encode(f"{remote.username}:{remote.token.reveal()}".encode()).decode()
