@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from support.checkouts import Checkout
+    from support.remotes import Remote
     from support.runner import Cli
 
 
