@@ -1,4 +1,4 @@
-"""Install what an app depends on, as its lock file says, unless it is there already."""
+"""Install what an app depends on, as its lock file says."""
 
 from __future__ import annotations
 
@@ -19,22 +19,16 @@ if TYPE_CHECKING:
     from cdk8s_publish.render.tool_versions import Pin
 
 PROBE_S = 30
-NPM_LOCKS = ("npm-shrinkwrap.json", "package-lock.json")
-DEPENDENCIES = ("dependencies", "devDependencies", "optionalDependencies", "peerDependencies")
-"""What package.json says and npm's lock file repeats, in `packages` under the empty name."""
 
 
 def install(step: Step, source: Path, private: Path, options: RunAs, on_line: Callable[[str], None]) -> None:
-    """Run one installation step in the copy of the checkout, unless what it makes is there and agrees with the lock.
+    """Run one installation step in the copy of the checkout.
 
     Raises:
         SynthError: the step failed or took too long; names the command and shows the package manager's own words.
 
     """
     place = Place(step.directory, source, private, options, on_line)
-    if step.replaces and _agrees(place.folder, step):
-        on_line(f"{step.replaces[0]} in the checkout agrees with the lock file and is used")
-        return
     for name in step.replaces:
         shutil.rmtree(place.folder / name, ignore_errors=True)
     # What a compilation makes is what the app is; an installer needs the variables that open a registry.
@@ -72,15 +66,6 @@ def _with_corepack(command: str, path: str) -> str:
     return f"corepack {command}" if is_needed else command
 
 
-def _agrees(folder: Path, step: Step) -> bool:
-    """Whether the dependency folder that came with the checkout is what the lock file asks for."""
-    if step.command.startswith("npm ci"):
-        return _npm_agrees(folder)
-    if step.command.endswith("--requirement requirements.txt"):
-        return _pip_agrees(folder)
-    return False  # the other managers find out by themselves, and fast
-
-
 def _check_yarn_lock(folder: Path) -> None:
     """Raise SynthError where Yarn 1 installed what its lock file does not hold.
 
@@ -102,49 +87,3 @@ def _check_yarn_lock(folder: Path) -> None:
             evidence="\n".join(f"not in yarn.lock: {name}" for name in missing),
             hint="Run `yarn install` and commit yarn.lock. Yarn 1 does not see this by itself.",
         )
-
-
-def _npm_agrees(folder: Path) -> bool:
-    """Compare the lock file with package.json and with the copy that npm leaves in node_modules.
-
-    Of two lock files npm reads npm-shrinkwrap.json (npm docs, package-lock.json). The packages of a workspace have
-    dependency folders of their own: there it is npm that decides.
-    """
-    lock = next((name for name in NPM_LOCKS if (folder / name).is_file()), "")
-    try:
-        wanted = json.loads((folder / lock).read_bytes())["packages"]
-        manifest = json.loads((folder / "package.json").read_bytes())
-        root = wanted.get("", {})
-        if any(root.get(field, {}) != manifest.get(field, {}) for field in DEPENDENCIES):
-            return False
-        present = json.loads((folder / "node_modules" / ".package-lock.json").read_bytes())["packages"]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return False
-    if any(name and not name.startswith("node_modules/") for name in wanted):
-        return False
-    needed = {
-        name: package.get("version")
-        for name, package in wanted.items()
-        if name and not package.get("optional") and not package.get("link")
-    }
-    found = {name: package.get("version") for name, package in present.items()}
-    return needed.items() <= found.items() and found.keys() <= wanted.keys()
-
-
-_REQUIREMENT = r"^([A-Za-z0-9][\w.-]*)(?:\[[^]]*\])?\s*(?:==\s*([^\s;\\]+))?"
-_INCLUSION = r"^\s*(-[rce]|--(requirement|constraint|editable))"
-
-
-def _pip_agrees(folder: Path) -> bool:
-    """Whether every requirement is pinned and its very version is in `.venv` (PyPA, "Recording installed projects")."""
-    text = (folder / "requirements.txt").read_text(errors="replace")
-    if re.search(_INCLUSION, text, re.MULTILINE):
-        return False
-    found = (folder / ".venv").glob("lib/python3*/site-packages/*.dist-info")
-    installed = {_distribution(*entry.name.removesuffix(".dist-info").rpartition("-")[::2]) for entry in found}
-    wanted = {_distribution(*match.groups("")) for match in re.finditer(_REQUIREMENT, text, re.MULTILINE)}
-    return wanted <= installed and bool(installed)
-
-
-def _distribution(name: str, version: str) -> tuple[str, str]:
-    return re.sub(r"[-_.]+", "-", name).lower(), version
