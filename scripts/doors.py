@@ -24,7 +24,7 @@ sys.path.insert(0, str(ROOT / "src"))
 from cdk8s_publish import errors  # noqa: E402
 from cdk8s_publish.flux.options import FLUX_OPTIONS  # noqa: E402
 from cdk8s_publish.inputs import INPUTS, OUTPUTS, PREFIX, Section  # noqa: E402
-from cdk8s_publish.render.managers import MANAGERS  # noqa: E402
+from cdk8s_publish.render.dependencies import ECOSYSTEMS  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -105,9 +105,14 @@ def reference_exit_codes() -> Iterator[str]:
 
 def reference_managers() -> Iterator[str]:
     """Yield one table for each ecosystem: which files stand for which package manager and what it is told to do."""
-    for ecosystem, managers in MANAGERS.items():
-        yield from (f"### {ecosystem}", "", "| files | package manager | command | lock file |", "|---|---|---|---|")
-        for manager in managers:
+    for ecosystem in ECOSYSTEMS:
+        yield from (
+            f"### {ecosystem.name}",
+            "",
+            "| files | package manager | command | lock file |",
+            "|---|---|---|---|",
+        )
+        for manager in ecosystem.managers:
             files = " and ".join(f"`{file}`" for file in manager.files)
             files += f" with `{manager.contains}`" if manager.contains else ""
             shown = textwrap.shorten(manager.command, WIDTH, placeholder=" …")

@@ -14,10 +14,12 @@ from cdk8s_publish.ci.shell import Shell
 from cdk8s_publish.errors import InputError, SynthError
 from cdk8s_publish.inputs import parse
 from cdk8s_publish.log import Console, logging_to
-from cdk8s_publish.render import managers, schedule
+from cdk8s_publish.render import dependencies, schedule
 from cdk8s_publish.render.discover import find_apps
 from cdk8s_publish.render.environment import RunAs
 from cdk8s_publish.render.managers import Manager
+from cdk8s_publish.render.managers.node import NODE
+from cdk8s_publish.render.managers.python import PYTHON
 from cdk8s_publish.sandbox import process
 
 if TYPE_CHECKING:
@@ -102,8 +104,8 @@ def test_render__installs_once_what_apps_share(monorepo: Monorepo, monkeypatch: 
     for name in ("a", "b"):
         monorepo.add(f"apps/{name}", "cp ../../.venv/count $CDK8S_OUTDIR/count.yaml")
     (monorepo.workspace / "requirements.txt").write_text("")
-    pip = Manager("pip", ("requirements.txt",), "mkdir -p .venv && echo once >> .venv/count", (".venv",))
-    monkeypatch.setattr(managers, "MANAGERS", {"python": (pip,)})
+    pip = Manager("pip", "pip", ("requirements.txt",), "mkdir -p .venv && echo once >> .venv/count", (".venv",))
+    monkeypatch.setattr(dependencies, "ECOSYSTEMS", (PYTHON._replace(managers=(pip,)),))
     rendered = monorepo.render("apps/*", install="auto")
     assert [item.files[0].read() for item in rendered] == [b"once\n", b"once\n"]
 
@@ -112,8 +114,10 @@ def test_render__waits_for_every_installation_in_its_copy_of_the_checkout(
     monorepo: Monorepo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(schedule, "_workers", lambda tasks: tasks)
-    pip = Manager("pip", ("requirements.txt",), "npm --version && npm --version && npm --version && echo a: 1 > made")
-    monkeypatch.setattr(managers, "MANAGERS", {"python": (pip,)})
+    pip = Manager(
+        "pip", "pip", ("requirements.txt",), "npm --version && npm --version && npm --version && echo a: 1 > made"
+    )
+    monkeypatch.setattr(dependencies, "ECOSYSTEMS", (PYTHON._replace(managers=(pip,)),))
     monorepo.add("user", "cp ../maker/made $CDK8S_OUTDIR/made.yaml")
     monorepo.add("maker", "cp made $CDK8S_OUTDIR/made.yaml")
     (monorepo.workspace / "maker" / "requirements.txt").write_text("")
@@ -128,7 +132,8 @@ def test_render__does_not_wait_for_installations_in_other_copies(
     # What is installed for the slow app waits for the quick app to run.
     fifo = monorepo.private.parent / "fifo"
     os.mkfifo(fifo)
-    monkeypatch.setattr(managers, "MANAGERS", {"python": (Manager("pip", ("requirements.txt",), f"cat {fifo}"),)})
+    pip = Manager("pip", "pip", ("requirements.txt",), f"cat {fifo}")
+    monkeypatch.setattr(dependencies, "ECOSYSTEMS", (PYTHON._replace(managers=(pip,)),))
     monorepo.add("slow", write("slow"))
     monorepo.add("quick", f"{write('quick')}; echo > {fifo}")
     (monorepo.workspace / "slow" / "requirements.txt").write_text("")
@@ -138,8 +143,10 @@ def test_render__does_not_wait_for_installations_in_other_copies(
 
 def test_render__compiles_when_the_installation_is_done(monorepo: Monorepo, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(schedule, "_workers", lambda tasks: tasks)
-    npm = Manager("npm", ("package.json",), "npm --version && npm --version && npm --version && echo done > installed")
-    monkeypatch.setattr(managers, "MANAGERS", {"node": (npm,)})
+    npm = Manager(
+        "npm", "npm", ("package.json",), "npm --version && npm --version && npm --version && echo done > installed"
+    )
+    monkeypatch.setattr(dependencies, "ECOSYSTEMS", (NODE._replace(managers=(npm,)),))
     for name in ("a", "b"):
         monorepo.add(name, "cp main.js $CDK8S_OUTDIR/main.yaml")
         (monorepo.workspace / name / "package.json").write_text('{"scripts": {"compile": "cp installed main.js"}}')
@@ -150,7 +157,8 @@ def test_render__compiles_when_the_installation_is_done(monorepo: Monorepo, monk
 def test_render__does_not_compile_after_an_installation_that_failed(
     monorepo: Monorepo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(managers, "MANAGERS", {"node": (Manager("npm", ("package.json",), "exit 5"),)})
+    npm = Manager("npm", "npm", ("package.json",), "exit 5")
+    monkeypatch.setattr(dependencies, "ECOSYSTEMS", (NODE._replace(managers=(npm,)),))
     monorepo.add("a", "node main.js")
     (monorepo.workspace / "a" / "package.json").write_text('{"scripts": {"compile": "echo ran"}}')
     with pytest.raises(SynthError, match="Installing dependencies in a failed with exit code 5"):

@@ -213,7 +213,7 @@ def test_install__is_what_the_user_says(tmp_path: Path) -> None:
     write(tmp_path / "a", "package.json", "package-lock.json")
     assert find(tmp_path, "a", command="true", install="none").install == ()
     (step,) = find(tmp_path, "a", command="true", install="make deps").install
-    assert (step.command, step.directory, step.replaces) == ("make deps", "a", ())
+    assert (step.command, step.directory, step.manager) == ("make deps", "a", None)
 
 
 def test_install__takes_the_language_of_cdk8s_yaml_before_other_files(tmp_path: Path) -> None:

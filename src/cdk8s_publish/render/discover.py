@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import yaml
 
 from cdk8s_publish.errors import InputError
-from cdk8s_publish.render.managers import ROOT, plan_installation, script
+from cdk8s_publish.render.dependencies import ROOT, plan_installation
+from cdk8s_publish.render.managers.node import script
 from cdk8s_publish.render.tool_versions import pins_of
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cdk8s_publish.inputs import RenderInputs
-    from cdk8s_publish.render.managers import Step
+    from cdk8s_publish.render.dependencies import Step
     from cdk8s_publish.render.tool_versions import Pin
 
 _log = logging.getLogger(__name__)
@@ -182,6 +183,8 @@ def _app(inputs: RenderInputs, workspace: Path, directory: str, path: str) -> Ap
         )
     language = _text(config, "language")
     installation = plan_installation(workspace, directory, language, command, inputs.install)
+    manager = installation.steps[0].manager if installation.steps else None
+    program = manager.program if manager else ""
     return App(
         name=directory.rpartition("/")[2] or workspace.name,
         directory=directory,
@@ -193,7 +196,7 @@ def _app(inputs: RenderInputs, workspace: Path, directory: str, path: str) -> Ap
         install=installation.steps,
         nothing_installed=installation.nothing_installed,
         warning=installation.warning,
-        pins=pins_of(workspace, directory, installation.ecosystem, installation.manager),
+        pins=pins_of(workspace, directory, installation.ecosystem, program),
         script=script(folder, command),
         config=config,
     )

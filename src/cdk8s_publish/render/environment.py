@@ -6,11 +6,11 @@ import logging
 import os
 import pwd
 import re
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from cdk8s_publish.errors import InputError, SynthError
+from cdk8s_publish.render.dependencies import ECOSYSTEMS
 from cdk8s_publish.render.discover import CONFIG_FILE
 from cdk8s_publish.sandbox import process
 from cdk8s_publish.sandbox.process import Command, Completed, run
@@ -188,13 +188,13 @@ class Place:
         copied.pop("VIRTUAL_ENV", None)  # installers would use the one that is active instead of the app's own
         path = os.pathsep.join(
             [
-                *(str(folder / ".venv" / "bin") for folder in self._upwards()),
-                *(str(folder / "node_modules" / ".bin") for folder in self._upwards()),
+                *(str(folder / ".venv" / "bin") for folder in self.upwards()),
+                *(str(folder / "node_modules" / ".bin") for folder in self.upwards()),
                 search_path,
             ]
         )
         return {
-            **_caches(self.cache),
+            **_cache_variables(self.cache),
             # Filling it costs more than it saves in one run.
             **({"NODE_COMPILE_CACHE": f"{self.cache}/node"} if self._options.cache else {}),
             **copied,
@@ -204,28 +204,14 @@ class Place:
             "JDK_JAVA_OPTIONS": f'{copied.get("JDK_JAVA_OPTIONS", "")} "-Duser.home={self.home}" '
             f'"-Djava.io.tmpdir={self.tmp}"'.strip(),
             "PATH": path,
-            "PIPENV_IGNORE_VIRTUALENVS": "1",
-            "PIPENV_VENV_IN_PROJECT": "1",
-            "POETRY_VIRTUALENVS_IN_PROJECT": "true",
+            **{name: value for ecosystem in ECOSYSTEMS for name, value in ecosystem.fixed_variables.items()},
             "GIT_OPTIONAL_LOCKS": "0",
             # A linked dependency folder is the user's: importing from it must not write into it.
             "PYTHONDONTWRITEBYTECODE": "1",
             **({} if self._options.has_type_check else {"TS_NODE_TRANSPILE_ONLY": "true"}),
         }
 
-    def plug_and_play(self) -> str:
-        """Return the options with which Node.js finds packages that Yarn keeps outside node_modules, else nothing.
-
-        Yarn sets them for what it starts itself, so for an app below `yarn cdk8s synth` (yarnpkg.com, "Plug'n'Play").
-        """
-        for folder in self._upwards():
-            if (folder / ".pnp.cjs").is_file():
-                loader = folder / ".pnp.loader.mjs"
-                modules = f' --experimental-loader "{loader.as_uri()}"' if loader.is_file() else ""
-                return f'--require "{folder}/.pnp.cjs"{modules}'
-        return ""
-
-    def _upwards(self) -> Iterator[Path]:
+    def upwards(self) -> Iterator[Path]:
         """Yield the app's folder and those above it, up to the root of the copy."""
         yield self.folder
         if self.folder != self.source:
@@ -269,26 +255,16 @@ def says_missing(program: str, line: str) -> bool:
     return re.search(rf"\b{re.escape(program)}: (command )?not found", line) is not None
 
 
-def _caches(folder: Path) -> dict[str, str]:
+def _cache_variables(folder: Path) -> dict[str, str]:
     """Return where package managers and runtimes keep what can be used again; most of them honour XDG_CACHE_HOME."""
-    return {
+    variables = {
         "XDG_CACHE_HOME": f"{folder}",
-        "npm_config_cache": f"{folder}/npm",
-        "npm_config_update_notifier": "false",
-        "PIP_NO_INPUT": "1",  # or it asks for a password, of whoever is not there, and ends with a stack trace
-        "COREPACK_ENABLE_DOWNLOAD_PROMPT": "0",
-        "UV_COMPILE_BYTECODE": "1",
         "XDG_DATA_HOME": f"{folder}/data",  # pnpm keeps its store there
-        "YARN_GLOBAL_FOLDER": f"{folder}/yarn",
-        "BUN_INSTALL_CACHE_DIR": f"{folder}/bun",
-        "GOMODCACHE": f"{folder}/go",
-        # A read-only module cache could not be removed; `go build` asks git for what to stamp, as another user in vain.
-        "GOFLAGS": "-modcacherw -buildvcs=false",
-        "GRADLE_USER_HOME": f"{folder}/gradle",
-        "MAVEN_USER_HOME": f"{folder}/maven-wrapper",  # where mvnw keeps the Maven that it fetches
-        "MAVEN_OPTS": f"-Dmaven.repo.local={shlex.quote(f'{folder}/maven')}",
         "JSII_RUNTIME_PACKAGE_CACHE_ROOT": f"{folder}/jsii",
     }
+    for ecosystem in ECOSYSTEMS:
+        variables |= ecosystem.variables(f"{folder}")
+    return variables
 
 
 def _moved(value: str, workspace: str, source: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 import shutil
@@ -10,12 +9,14 @@ from typing import TYPE_CHECKING
 
 from cdk8s_publish.errors import SynthError
 from cdk8s_publish.render.environment import Place, RunAs, step_failure
+from cdk8s_publish.render.managers.node import with_corepack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from cdk8s_publish.render.managers import Step
+    from cdk8s_publish.render.dependencies import Step
+    from cdk8s_publish.render.managers import Manager
     from cdk8s_publish.render.tool_versions import Pin
 
 PROBE_S = 30
@@ -29,18 +30,32 @@ def install(step: Step, source: Path, private: Path, options: RunAs, on_line: Ca
 
     """
     place = Place(step.directory, source, private, options, on_line)
-    for name in step.replaces:
+    for name in step.manager.replaces if step.manager and not step.is_compilation else ():
         shutil.rmtree(place.folder / name, ignore_errors=True)
     # What a compilation makes is what the app is; an installer needs the variables that open a registry.
     environ = place.environ(is_app=step.is_compilation)
-    command = _with_corepack(step.command, environ["PATH"])
+    command = step.command
+    if step.manager and step.manager.has_corepack:
+        command = with_corepack(command, environ["PATH"])
     done = place.run(command, environ)
     if done.timed_out or done.returncode != 0:
         where = step.directory or "the root of the checkout"
         what = "Compiling" if step.is_compilation else "Installing dependencies"
         raise step_failure(f"{what} in {where}", command, done, options.timeout_s)
-    if step.command.startswith("yarn install --frozen-lockfile"):
-        _check_yarn_lock(place.folder)
+    if step.manager and not step.is_compilation:
+        _refuse_unlocked(step.manager, place.folder)
+
+
+def _refuse_unlocked(manager: Manager, folder: Path) -> None:
+    """Raise SynthError where a manager installed what its lock file does not hold."""
+    missing = manager.missing_in_lock(folder)
+    if missing:
+        lock = manager.files[-1]
+        raise SynthError(
+            f"{lock} does not hold {missing[0]}, which a package of the workspace asks for.",
+            evidence="\n".join(f"not in {lock}: {name}" for name in missing),
+            hint=f"Run `{manager.program} install` and commit {lock}. Yarn 1 does not see this by itself.",
+        )
 
 
 def mismatches(pins: Mapping[Pin, Path], private: Path, options: RunAs) -> list[str]:
@@ -57,33 +72,3 @@ def mismatches(pins: Mapping[Pin, Path], private: Path, options: RunAs) -> list[
         if done.returncode == 0 and not pin.is_met_by(version):
             found.append(f"{pin.tool} {version} is used here, but {pin.file} asks for {pin.wanted}")
     return found
-
-
-def _with_corepack(command: str, path: str) -> str:
-    """Let Node's own launcher fetch yarn or pnpm where only that is there (nodejs.org, Corepack)."""
-    tool = command.split(maxsplit=1)[0]
-    is_needed = tool in {"yarn", "pnpm"} and not shutil.which(tool, path=path) and shutil.which("corepack", path=path)
-    return f"corepack {command}" if is_needed else command
-
-
-def _check_yarn_lock(folder: Path) -> None:
-    """Raise SynthError where Yarn 1 installed what its lock file does not hold.
-
-    It never notices that itself of a package in a workspace (github.com/yarnpkg/yarn, issue 5840). What it installed
-    stands in `node_modules/.yarn-integrity`; a package from a folder is written there in another way.
-    """
-    try:
-        installed = json.loads((folder / "node_modules" / ".yarn-integrity").read_bytes())["lockfileEntries"]
-        lines = (folder / "yarn.lock").read_text(errors="replace").splitlines()
-    except (OSError, ValueError, KeyError):
-        return
-    locked = {
-        name.strip(' "') for line in lines if line.endswith(":") and line[0] != " " for name in line[:-1].split(",")
-    }
-    missing = [name for name, source in installed.items() if source.startswith("http") and name not in locked]
-    if missing:
-        raise SynthError(
-            f"yarn.lock does not hold {missing[0]}, which a package of the workspace asks for.",
-            evidence="\n".join(f"not in yarn.lock: {name}" for name in missing),
-            hint="Run `yarn install` and commit yarn.lock. Yarn 1 does not see this by itself.",
-        )

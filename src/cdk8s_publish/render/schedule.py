@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     from cdk8s_publish.log import Console
     from cdk8s_publish.model import RenderedManifests
+    from cdk8s_publish.render.dependencies import Step
     from cdk8s_publish.render.discover import App
     from cdk8s_publish.render.environment import RunAs
-    from cdk8s_publish.render.managers import Step
 
     _Outcome = RenderedManifests | Cdk8sPublishError | None
 

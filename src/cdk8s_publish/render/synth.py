@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from cdk8s_publish.errors import SynthError
 from cdk8s_publish.model import RenderedManifests
 from cdk8s_publish.render.environment import COMMAND_NOT_FOUND, Place, RunAs, ending, general_hint, step_failure
+from cdk8s_publish.render.managers.node import plug_and_play
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,7 +104,7 @@ class _Synth:
         environ = self.place.environ(is_app=True)
         watched = [self.out, *([self.own_output] if self.own_output else [])]
         preload = self._preload()
-        loaded = (environ.get("NODE_OPTIONS"), self.place.plug_and_play(), f'--require "{preload}"')
+        loaded = (environ.get("NODE_OPTIONS"), plug_and_play(self.place.upwards()), f'--require "{preload}"')
         # One word, or Bun (1.4) takes the next one for the program; a blank in the path ends it, and Bun says so.
         loaded_by_bun = (environ.get("BUN_OPTIONS"), f"--preload={preload}")
         # The CLI takes it for its option; called twice, it would refuse to write the same file again.

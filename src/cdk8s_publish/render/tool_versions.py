@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from cdk8s_publish.render.managers import json_object, upwards
+from cdk8s_publish.render.dependencies import upwards
+from cdk8s_publish.render.managers.node import package_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,7 +64,7 @@ def pins_of(workspace: Path, directory: str, ecosystem: str, manager: str) -> tu
             if match:
                 pins.setdefault("python3", Pin("python3", match[1], "requires-python in pyproject.toml", parent))
         if ecosystem == "node":
-            package = json_object(folder / "package.json")
+            package = package_json(folder)
             wanted = str(package.get("packageManager", "")).partition("+")[0]
             tool, _, version = wanted.partition("@")
             used = manager or tool
