@@ -448,6 +448,7 @@ def test_install__replaces_dependencies_that_are_in_the_checkout(workspace: Path
     (programs / "npm").chmod(0o755)
     _, lines = render(workspace, "true", installs="auto")
     assert "No such file or directory" in lines[-1]
+    assert lines[0].startswith("node --version: v")
     assert (workspace / "node_modules" / "stale").is_dir()
 
 

@@ -7,7 +7,6 @@ import pytest
 from cdk8s_publish.errors import InputError
 from cdk8s_publish.inputs import parse
 from cdk8s_publish.render.discover import App, find_apps
-from cdk8s_publish.render.tool_versions import Pin
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -254,86 +253,6 @@ def test_install__of_the_language_beside_the_app(tmp_path: Path, above: str, bes
     write(tmp_path / "deploy", beside)
     (step,) = find(tmp_path, "deploy", command="true").install
     assert step.command.split()[0] == program
-
-
-def test_pins__are_read_from_the_nearest_file(tmp_path: Path) -> None:
-    write(tmp_path, package_json='{"packageManager": "pnpm@9.1.0+sha512.abc", "engines": {"node": ">=22"}}')
-    write(tmp_path / "a", ".keep")
-    (tmp_path / "a" / ".nvmrc").write_text("v24\n")
-    (tmp_path / "a" / "package.json").write_text("{}")
-    assert find(tmp_path, "a", command="true").pins == (
-        Pin("node", "v24", ".nvmrc", "a"),
-        Pin("npm", "pnpm@9.1.0", "packageManager in package.json"),
-    )
-
-
-@pytest.mark.parametrize(
-    ("version", "wanted", "is_met"),
-    [
-        ("v24.1.0", "24", True),
-        ("v24.1.0", "v24.9.9", True),
-        ("v24.1.0", "22", False),
-        ("v24.1.0", ">=22", True),
-        ("v24.1.0", ">= 22.5 < 24", False),
-        ("v24.1.0", "^22 || ^24", True),
-        ("v24.1.0", "^24.2.0", False),
-        ("v24.1.0", "~24.1", True),
-        ("v24.1.0", "~24.2.0", False),
-        ("v24.1.0", "24.x", True),
-        ("v24.1.0", "<=20", False),
-        ("v24.1.0", "18 - 22.5", False),
-        ("v24.1.0", "18 - 24", True),
-        ("v24.1.0", "lts/*", True),
-        ("11.17.0", "pnpm@11.1.0", False),
-        ("v24.1.0", "", True),
-        ("no version", "24", True),
-    ],
-)
-def test_pin__is_met_by(version: str, wanted: str, is_met: bool) -> None:
-    assert Pin("node", wanted, ".nvmrc").is_met_by(version) is is_met
-
-
-@pytest.mark.parametrize(
-    ("wanted", "is_met"),
-    [
-        ("3.11.7", True),
-        ("3.12", False),
-        ("3", True),
-        (">=3.11,<4", True),
-        (">=3.12, <4", False),
-        ("~=3.10", True),
-        ("~=3.10.1", False),
-        (">=3.9,!=3.10.*", True),
-        (">=3.99,!=3.10.*", False),
-        ("==3.11.*", True),
-        ("pypy3.11", False),
-        ("cpython-3.11.4", True),
-        ("python@3.12", False),
-        ("3.11-dev", True),
-        ("system", True),
-    ],
-)
-def test_pin__binds_the_minor_version_of_python(wanted: str, is_met: bool) -> None:
-    assert Pin("python3", wanted, ".python-version").is_met_by("Python 3.11.2") is is_met
-
-
-@pytest.mark.parametrize(
-    ("files", "pins"),
-    [
-        ({".python-version": "# ours\n\n3.9  # old\n3.12\n", "requirements.txt": ""}, {"python3": "3.9"}),
-        ({"pyproject.toml": '[project]\nrequires-python = ">=3.12"\n'}, {"python3": ">=3.12"}),
-        ({".python-version": "3.9\n", "pyproject.toml": "[tool.uv]\n"}, {}),
-        ({".nvmrc": "# ours\nlts/*\n", "package.json": "{}"}, {"node": "lts/*"}),
-        (
-            {"package.json": '{"packageManager": "pnpm@9.1.0"}', "package-lock.json": "{}"},
-            {"npm": "pnpm@9.1.0"},
-        ),
-    ],
-)
-def test_pins__are_of_what_is_used(tmp_path: Path, files: dict[str, str], pins: dict[str, str]) -> None:
-    for name, text in files.items():
-        (tmp_path / name).write_text(text)
-    assert {pin.tool: pin.wanted for pin in find(tmp_path, command="true").pins} == pins
 
 
 def test_find_apps__teaches_when_nothing_says_how_the_app_is_run(tmp_path: Path) -> None:

@@ -14,7 +14,6 @@ import yaml
 from cdk8s_publish.errors import InputError
 from cdk8s_publish.render.dependencies import ROOT, plan_installation
 from cdk8s_publish.render.managers.node import script
-from cdk8s_publish.render.tool_versions import pins_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 
     from cdk8s_publish.inputs import RenderInputs
     from cdk8s_publish.render.dependencies import Step
-    from cdk8s_publish.render.tool_versions import Pin
 
 _log = logging.getLogger(__name__)
 
@@ -48,7 +46,6 @@ class App(NamedTuple):
     output: str | None = None
     before: str = ""
     install: tuple[Step, ...] = ()
-    pins: tuple[Pin, ...] = ()
     script: str = ""
     nothing_installed: str = ""
     warning: str = ""
@@ -183,8 +180,6 @@ def _app(inputs: RenderInputs, workspace: Path, directory: str, path: str) -> Ap
         )
     language = _text(config, "language")
     installation = plan_installation(workspace, directory, language, command, inputs.install)
-    manager = installation.steps[0].manager if installation.steps else None
-    program = manager.program if manager else ""
     return App(
         name=directory.rpartition("/")[2] or workspace.name,
         directory=directory,
@@ -196,7 +191,6 @@ def _app(inputs: RenderInputs, workspace: Path, directory: str, path: str) -> Ap
         install=installation.steps,
         nothing_installed=installation.nothing_installed,
         warning=installation.warning,
-        pins=pins_of(workspace, directory, installation.ecosystem, program),
         script=script(folder, command),
         config=config,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 import shutil
 from typing import TYPE_CHECKING
@@ -12,14 +11,11 @@ from cdk8s_publish.render.environment import Place, RunAs, step_failure
 from cdk8s_publish.render.managers.node import with_corepack
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from pathlib import Path
 
     from cdk8s_publish.render.dependencies import Step
     from cdk8s_publish.render.managers import Manager
-    from cdk8s_publish.render.tool_versions import Pin
-
-PROBE_S = 30
 
 
 def install(step: Step, source: Path, private: Path, options: RunAs, on_line: Callable[[str], None]) -> None:
@@ -34,6 +30,9 @@ def install(step: Step, source: Path, private: Path, options: RunAs, on_line: Ca
         shutil.rmtree(place.folder / name, ignore_errors=True)
     # What a compilation makes is what the app is; an installer needs the variables that open a registry.
     environ = place.environ(is_app=step.is_compilation)
+    if step.version_commands:
+        # Whether they are the ones that the project asks for is for its package manager to say.
+        place.run(_shown(step.version_commands), environ)
     command = step.command
     if step.manager and step.manager.has_corepack:
         command = with_corepack(command, environ["PATH"])
@@ -58,17 +57,6 @@ def _refuse_unlocked(manager: Manager, folder: Path) -> None:
         )
 
 
-def mismatches(pins: Mapping[Pin, Path], private: Path, options: RunAs) -> list[str]:
-    """Return a sentence for each pinned tool whose version here is another one; a tool that is missing says nothing.
-
-    Each tool is asked in the folder of its pin, in the copy of the checkout that `pins` leads to: Corepack, pnpm and
-    Yarn run the version that the folder asks for. Whatever needs a missing tool says so itself.
-    """
-    found = []
-    for pin, source in pins.items():
-        place = Place(pin.directory, source, private, options._replace(timeout_s=PROBE_S), lambda _: None)
-        done = place.run(f"{shlex.quote(pin.tool)} --version", place.environ())
-        version = next((line for line in done.excerpt if re.match(r"(Python )?v?\d", line)), "")
-        if done.returncode == 0 and not pin.is_met_by(version):
-            found.append(f"{pin.tool} {version} is used here, but {pin.file} asks for {pin.wanted}")
-    return found
+def _shown(commands: tuple[str, ...]) -> str:
+    """Return one shell command that runs others, each with its own text before what it prints."""
+    return "; ".join(f"printf '%s: ' {shlex.quote(command)}; {command}" for command in commands)

@@ -96,7 +96,7 @@ def _outcomes(  # noqa: PLR0913 - see `render`
         sources = _copies(apps, private, options, neighbours, shared if is_sharing else None)
         before = state(shared)
     options = options._replace(home=private / "home", cache=_usable_cache(options))
-    _say_what_is_installed(apps, sources, private, options)
+    _log_steps(apps)
     tasks = _tasks(apps, sources, private, options)
     done = _run_all(tasks, console)
     # One for each app stands at the end; without an error it is what the app rendered.
@@ -177,13 +177,7 @@ def _usable_cache(options: RunAs) -> Path | None:
     return folder if done.returncode == 0 else None
 
 
-def _say_what_is_installed(apps: Sequence[App], sources: Sequence[Path], private: Path, options: RunAs) -> None:
-    pins = {pin: source for app, source in zip(apps, sources, strict=True) for pin in app.pins}
-    if pins:
-        from cdk8s_publish.render import install  # noqa: PLC0415  # many an app needs nothing of it
-
-        for sentence in install.mismatches(pins, private / "versions", options):
-            _log.warning("%s", sentence)
+def _log_steps(apps: Sequence[App]) -> None:
     for step in dict.fromkeys(step for app in apps for step in app.install):
         _log.info("Install with %s", step.reason)
         if step.warning:
