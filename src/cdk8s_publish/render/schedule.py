@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 from cdk8s_publish.errors import Cdk8sPublishError, SynthError
 from cdk8s_publish.render import synth
 from cdk8s_publish.render.environment import Place
-from cdk8s_publish.render.workspace import snapshot, state
+from cdk8s_publish.render.workspace import snapshot
 from cdk8s_publish.sandbox import process
 
 if TYPE_CHECKING:
@@ -63,59 +63,30 @@ def render(
 ) -> tuple[RenderedManifests, ...]:
     """Copy the checkout into `private`, install what the apps need and run them; results are in the order of `apps`.
 
-    A hermetic app gets a copy of its own, without the folders of its `neighbours`. Several copies share the files that
-    lie in no app's folder, for they may be many; should an app write into one in place, which the others would see,
-    everything is rendered again without that.
+    A hermetic app gets a copy of its own, without the folders of its `neighbours`.
 
     Raises:
         SynthError: names every app that failed; the evidence says what the others rendered.
 
     """
-    is_sharing = options.visible is not None and len(apps) > 1
-    outcomes, is_untouched = _outcomes(apps, private, options, console, neighbours, is_sharing=is_sharing)
-    if not is_untouched:
-        _log.warning("An app writes into a file outside its folder: rendering again, each with files of its own")
-        again = private / "apart"
-        again.mkdir(mode=0o711)
-        outcomes, _ = _outcomes(apps, again, options, console, neighbours, is_sharing=False)
-    return _all_or_error(apps, outcomes)
-
-
-def _outcomes(  # noqa: PLR0913 - see `render`
-    apps: Sequence[App],
-    private: Path,
-    options: RunAs,
-    console: Console,
-    neighbours: Sequence[App],
-    *,
-    is_sharing: bool,
-) -> tuple[list[RenderedManifests | Cdk8sPublishError], bool]:
-    """Return what became of each app, and whether the files that they share, if so, are as they were."""
-    shared = private / "shared"
     with console.stage("Copy the checkout"):
-        sources = _copies(apps, private, options, neighbours, shared if is_sharing else None)
-        before = state(shared)
+        sources = _copies(apps, private, options, neighbours)
     options = options._replace(home=private / "home", cache=_usable_cache(options))
     _log_steps(apps)
     tasks = _tasks(apps, sources, private, options)
     done = _run_all(tasks, console)
     # One for each app stands at the end; without an error it is what the app rendered.
     outcomes = cast("list[RenderedManifests | Cdk8sPublishError]", done[-len(apps) :])
-    return outcomes, state(shared) == before
+    return _all_or_error(apps, outcomes)
 
 
-def _copies(
-    apps: Sequence[App], private: Path, options: RunAs, neighbours: Sequence[App], shared: Path | None
-) -> list[Path]:
-    """Return for each app the copy of the checkout that it is rendered in; `shared` is made for what they share."""
+def _copies(apps: Sequence[App], private: Path, options: RunAs, neighbours: Sequence[App]) -> list[Path]:
+    """Return for each app the copy of the checkout that it is rendered in."""
     owner, cache = _owner(options), [options.cache] if options.cache else []
     if options.visible is None:
         return [checkout_copy(private, options)] * len(apps)
     from cdk8s_publish.render import fingerprint  # noqa: PLC0415  # few apps are, and it takes as long to load as a small copy
 
-    if shared:
-        folders = [options.workspace / app.directory for app in (*apps, *neighbours) if app.directory]
-        snapshot(options.workspace, shared, owner, left_out=[*folders, *cache], is_hermetic=True)
     return [
         snapshot(
             options.workspace,
@@ -123,7 +94,6 @@ def _copies(
             owner,
             left_out=[*(options.workspace / folder for folder in fingerprint.left_out(app, neighbours)), *cache],
             kept=[options.workspace / file for file in fingerprint.covered(app, neighbours, options.workspace)],
-            twin=shared,
             is_hermetic=True,
         )
         for number, app in enumerate(apps)
@@ -210,9 +180,7 @@ def _all_or_error(
     apps: Sequence[App], outcomes: Sequence[RenderedManifests | Cdk8sPublishError]
 ) -> tuple[RenderedManifests, ...]:
     rendered = [outcome for outcome in outcomes if not isinstance(outcome, Cdk8sPublishError)]
-    errors = [
-        (app, outcome) for app, outcome in zip(apps, outcomes, strict=True) if isinstance(outcome, Cdk8sPublishError)
-    ]
+    errors = [(app, outcome) for app, outcome in zip(apps, outcomes, strict=True) if isinstance(outcome, Cdk8sPublishError)]
     done = [
         f"{item.app}: {len(item.files)} file{'s' * (len(item.files) != 1)} for {item.path or '.'}" for item in rendered
     ]

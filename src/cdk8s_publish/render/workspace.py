@@ -40,7 +40,6 @@ def snapshot(  # noqa: PLR0913 - what is copied, and for whom
     *,
     left_out: Collection[Path] = (),
     kept: Collection[Path] = (),
-    twin: Path | None = None,
     is_hermetic: bool = False,
 ) -> Path:
     """Copy the checkout in `workspace` to the new folder `target` and return it.
@@ -48,11 +47,9 @@ def snapshot(  # noqa: PLR0913 - what is copied, and for whom
     Modes, times and links are kept. `owner` (uid, gid) is given where we are root and the app must not be. A hermetic
     copy holds no git and no dependency folders. Raises OSError when the copy can't be written; what can't be read is
     left out, the app could not have read it either, and so are the folders in `left_out`, but for the files in `kept`.
-    Files that another copy, the `twin`, holds are shared with it (hard links): whoever writes into one in place changes
-    both, see `state`.
     """
-    skipped = {os.fspath(path) for path in (target, *left_out, *([twin] if twin else []))}
-    copy = _Copy(workspace, owner, skipped, twin, is_hermetic=is_hermetic)
+    skipped = {os.fspath(path) for path in (target, *left_out)}
+    copy = _Copy(workspace, owner, skipped, is_hermetic=is_hermetic)
     copy.folder(os.fspath(workspace), os.fspath(target))
     for file in kept:
         copy.file(file, target / file.relative_to(workspace))
@@ -62,12 +59,6 @@ def snapshot(  # noqa: PLR0913 - what is copied, and for whom
         _copy_git(git_folder, private)
         copy.give(private)
     return target
-
-
-def state(copy: Path) -> frozenset[tuple[int, int, int, int]]:
-    """Return what changes whenever a file in a copy is written to, or its mode is changed."""
-    files = (os.lstat(f"{folder}/{name}") for folder, _, names in os.walk(copy) for name in names)
-    return frozenset((file.st_ino, file.st_size, file.st_mtime_ns, file.st_mode) for file in files)
 
 
 def digests(workspace: Path, left_out: Collection[Path] = ()) -> list[tuple[str, str]]:
@@ -143,14 +134,12 @@ class _Copy:
         workspace: Path,
         owner: tuple[int, int] | None,
         left_out: AbstractSet[str],
-        twin: Path | None,
         *,
         is_hermetic: bool,
     ) -> None:
         self._root, self._owner = os.path.realpath(workspace), owner
         self._known = {workspace.stat().st_uid, *(owner or ())[:1]}
         self._left_out, self._is_hermetic = left_out, is_hermetic
-        self._workspace, self._twin = os.fspath(workspace), twin
 
     def folder(self, source: str, target: str) -> None:
         self._make(target)
@@ -215,10 +204,6 @@ class _Copy:
         self._own(target)
 
     def _file(self, source: str, target: str) -> None:
-        if self._twin:
-            with contextlib.suppress(OSError):  # the twin does not hold it, or there are too many links
-                os.link(f"{self._twin}{source.removeprefix(self._workspace)}", target, follow_symlinks=False)
-                return
         try:
             reading = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
         except PermissionError:
