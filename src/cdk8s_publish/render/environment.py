@@ -164,14 +164,13 @@ class Place:
             os.chown(folder, self._options.uid, -1 if self._options.gid is None else self._options.gid)
         return folder
 
-    def run(self, command: str, environ: Mapping[str, str], meanwhile: Callable[[], None] | None = None) -> Completed:
+    def run(self, command: str, environ: Mapping[str, str]) -> Completed:
         """Run a shell command in the app's folder, as the app's user and within its time."""
         options = self._options
         argv = ("sh", "-c", command)
         return run(
             Command(argv, self.folder, environ, options.timeout_s, options.uid, options.gid, options.hidden),
             on_line=self._on_line,
-            meanwhile=meanwhile,
         )
 
     def environ(self, *, is_app: bool = False) -> dict[str, str]:

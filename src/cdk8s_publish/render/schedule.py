@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from cdk8s_publish.errors import Cdk8sPublishError, SynthError
-from cdk8s_publish.render import synth
+from cdk8s_publish.render import fingerprint, imports, install, synth
 from cdk8s_publish.render.environment import Place
 from cdk8s_publish.render.workspace import snapshot
 from cdk8s_publish.sandbox import process
@@ -85,7 +85,6 @@ def _copies(apps: Sequence[App], private: Path, options: RunAs, neighbours: Sequ
     owner, cache = _owner(options), [options.cache] if options.cache else []
     if options.visible is None:
         return [checkout_copy(private, options)] * len(apps)
-    from cdk8s_publish.render import fingerprint  # noqa: PLC0415  # few apps are, and it takes as long to load as a small copy
 
     return [
         snapshot(
@@ -116,8 +115,6 @@ def _render_one(
     app: App, source: Path, private: Path, options: RunAs, on_line: Callable[[str], None]
 ) -> RenderedManifests:
     if app.config.get("imports"):
-        from cdk8s_publish.render import imports  # noqa: PLC0415  # as above
-
         place = Place(app.directory, source, private, options, on_line)
         environ = place.environ()
         run = partial(place.run, environ=environ)
@@ -162,8 +159,6 @@ def _tasks(apps: Sequence[App], sources: Sequence[Path], private: Path, options:
         needs: tuple[int, ...] = ()
         for turn, step in enumerate(app.install):
             if (source, step) not in numbers:
-                from cdk8s_publish.render import install  # noqa: PLC0415  # as above
-
                 numbers[source, step] = len(tasks)
                 place = step.directory or "the root of the checkout"
                 whose = "" if options.visible is None or step.directory == app.directory else f" for {app.name}"
@@ -180,7 +175,9 @@ def _all_or_error(
     apps: Sequence[App], outcomes: Sequence[RenderedManifests | Cdk8sPublishError]
 ) -> tuple[RenderedManifests, ...]:
     rendered = [outcome for outcome in outcomes if not isinstance(outcome, Cdk8sPublishError)]
-    errors = [(app, outcome) for app, outcome in zip(apps, outcomes, strict=True) if isinstance(outcome, Cdk8sPublishError)]
+    errors = [
+        (app, outcome) for app, outcome in zip(apps, outcomes, strict=True) if isinstance(outcome, Cdk8sPublishError)
+    ]
     done = [
         f"{item.app}: {len(item.files)} file{'s' * (len(item.files) != 1)} for {item.path or '.'}" for item in rendered
     ]

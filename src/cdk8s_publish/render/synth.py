@@ -13,6 +13,7 @@ from cdk8s_publish.errors import SynthError
 from cdk8s_publish.model import RenderedManifests
 from cdk8s_publish.render.environment import COMMAND_NOT_FOUND, Place, RunAs, ending, general_hint, step_failure
 from cdk8s_publish.render.managers.node import plug_and_play
+from cdk8s_publish.render.output import collect, overwritten, validation_findings, written_since
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,12 +42,6 @@ def synthesize(
     return _Synth(app, Place(app.directory, source, private, options, on_line)).manifests()
 
 
-def _load_what_follows() -> None:
-    """Load what is needed once the app has ended while it runs, when this process has nothing else to do."""
-    from cdk8s_publish.render import output  # noqa: F401, PLC0415
-    from cdk8s_publish.review import checks  # noqa: F401, PLC0415
-
-
 class _Synth:
     def __init__(self, app: App, place: Place) -> None:
         self.app, self.place, self.folder, self.source = app, place, place.folder, place.source
@@ -64,9 +59,7 @@ class _Synth:
             if done.timed_out or done.returncode != 0:
                 raise step_failure("The command `before-synth`", self.app.before, done, self.place.timeout_s)
         before = self._now()
-        done = self.place.run(self._command(), environ, meanwhile=_load_what_follows)
-        from cdk8s_publish.render.output import collect, overwritten, validation_findings  # noqa: PLC0415
-
+        done = self.place.run(self._command(), environ)
         reported = validation_findings(self.reports, self.folder, (self.out, self.own_output or self.out))
         has_failed_validation = done.returncode == VALIDATION_FAILED and reported
         if done.timed_out or (done.returncode != 0 and not has_failed_validation):
@@ -153,8 +146,6 @@ class _Synth:
             return self.out
         if self.own_output and self.own_output.is_dir():
             return self.own_output
-        from cdk8s_publish.render.output import written_since  # noqa: PLC0415
-
         elsewhere = written_since(self.folder, before)
         if elsewhere:
             named = os.path.dirname(elsewhere[0]) or "."

@@ -9,6 +9,7 @@ credential is carried over.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import re
 import shutil
@@ -104,8 +105,6 @@ def _link_digest(root: str, link: str) -> str:
 
 def file_digest(path: str) -> str:
     """Return the digest of a file's bytes."""
-    import hashlib  # noqa: PLC0415  # OpenSSL, which a mere copy does not need
-
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
