@@ -154,24 +154,6 @@ def test_imports__say_for_which_languages_they_are_generated(project: Project) -
     assert "`language` in cdk8s.yaml is none of typescript, python, go, java" in project.said[0]
 
 
-@pytest.mark.parametrize("language", ["typescript", "python", "go", "java"])
-@pytest.mark.parametrize("spec", [CRD, f"ops:={CRD}"])
-def test_imports__are_incomplete_without_the_module_of_a_listed_crd(tmp_path: Path, language: str, spec: str) -> None:
-    project = Project(tmp_path, language, spec)
-    is_named = ":=" in spec
-    modules = {
-        "typescript": "ops-ops.example.com.ts" if is_named else "ops.example.com.ts",
-        "python": "ops/com/example/ops" if is_named else "com/example/ops",
-        "go": "ops_opsexamplecom" if is_named else "opsexamplecom",
-        "java": "ops/com/example/ops" if is_named else "com/example/ops",
-    }
-    for name in imports._folders(project.app):  # noqa: SLF001
-        (project.folder / name / "other").mkdir(parents=True)
-    assert imports._is_needed(project.app, project.folder)  # noqa: SLF001
-    (project.folder / imports._folders(project.app)[0] / modules[language]).mkdir(parents=True)  # noqa: SLF001
-    assert not imports._is_needed(project.app, project.folder)  # noqa: SLF001
-
-
 @pytest.mark.parametrize("spec", ["https://example.com/crd.yaml", "name:=https://example.com/crd.yaml", "github:a/b"])
 def test_imports__of_an_address_that_may_change_are_not_cached(project: Project, spec: str) -> None:
     assert imports._key(project.app, project.folder, [spec], project.path) == ""  # noqa: SLF001

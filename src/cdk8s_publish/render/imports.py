@@ -33,8 +33,6 @@ GENERATORS = ("cdk8s", "constructs", "jsii", "jsii-pacmak", "jsii-srcmak", "json
 FORMAT = b"2"
 """Raise it when the layout of a cached entry changes."""
 
-_GROUP = r"^  group: *[\"']?([\w.-]+)"
-"""`spec.group` of a CustomResourceDefinition as everybody writes it; one written otherwise is not looked for."""
 _PINNED = r"k8s(@.*)?|(helm|github):.*@.+"
 """Specs that mean the same thing every time; `k8s` alone is a version that is fixed in the CLI."""
 
@@ -88,8 +86,7 @@ def _specs(app: App) -> list[str]:
 
 
 def _is_needed(app: App, folder: Path) -> bool:
-    specs = _specs(app)
-    return bool(specs) and app.language in LANGUAGES and not _is_complete(app, folder, specs)
+    return bool(_specs(app)) and app.language in LANGUAGES and not _is_complete(app, folder)
 
 
 def _is_moving(folder: Path, spec: str) -> bool:
@@ -103,42 +100,24 @@ def _folders(app: App) -> tuple[str, ...]:
     return JAVA_FOLDERS if app.language == "java" else (str(directory),)
 
 
-def _is_complete(app: App, folder: Path, specs: Iterable[str]) -> bool:
-    """Whether the imports are there as a whole: a `*.tgz` line in .gitignore takes the heart out of jsii packages."""
-    bases = [folder / name for name in _folders(app)]
-    if not all(base.is_dir() for base in bases):
-        return False
-    names = {path.name.partition(".")[0] for base in bases for path in base.iterdir()}
-    has_specs = all(spec.partition("@")[0] != "k8s" or "k8s" in names for spec in specs)
-    has_modules = all((bases[0] / module).exists() for spec in specs for module in _modules(app.language, folder, spec))
-    return bool(names) and has_specs and has_modules and all(any(one.glob("*.tgz")) for one in _packages(bases))
+def _is_complete(app: App, folder: Path) -> bool:
+    """Whether generated code is there, and what it loads: a `*.tgz` line in .gitignore takes jsii's packages out."""
+    for name in _folders(app):
+        base = folder / name
+        if not base.is_dir() or not any(base.iterdir()):
+            return False
+        if not all(any(package.glob("*.tgz")) for package in _packages(base)):
+            return False
+    return True
 
 
-def _modules(language: str, folder: Path, spec: str) -> Iterator[str]:
-    """Yield what a CRD file of the checkout is generated into, below the imports (cdk8s-cli, lib/import/base.js)."""
-    prefix, _, source = spec.rpartition(":=")
-    if not (folder / source).is_file():
-        return
-    documents = (folder / source).read_text(errors="replace").split("\n---")
-    crds = [document for document in documents if "kind: CustomResourceDefinition" in document]
-    for group in sorted({group for crd in crds for group in re.findall(_GROUP, crd, re.MULTILINE)}):
-        if language == "typescript":
-            yield f"{prefix}-{group}.ts" if prefix else f"{group}.ts"
-        elif language == "go":
-            name = re.sub(r"[^a-z0-9]", "", group.lower())
-            yield f"{prefix}_{name}" if prefix else name
-        else:
-            yield "/".join(filter(None, (prefix, *reversed(group.split("."))))).replace("-", "_")
-
-
-def _packages(bases: Iterable[Path]) -> Iterator[Path]:
+def _packages(base: Path) -> Iterator[Path]:
     """Yield the folders in which the generated code of Python, Go and Java looks for its jsii package."""
-    for base in bases:
-        for path in base.rglob("*"):
-            if path.name in {"_jsii", "jsii"} and path.is_dir():
-                yield path
-            elif path.name == "$Module.txt":
-                yield path.parent
+    for path in base.rglob("*"):
+        if path.name in {"_jsii", "jsii"} and path.is_dir():
+            yield path
+        elif path.name == "$Module.txt":
+            yield path.parent
 
 
 def _generate(app: App, tools: Tools) -> None:
