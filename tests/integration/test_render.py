@@ -250,12 +250,12 @@ def test_render__says_now_and_then_what_is_still_running(
     monkeypatch.setattr(schedule, "_workers", lambda tasks: tasks)
     monkeypatch.setattr(log, "HEARTBEAT_S", 0.05)
     seen = monorepo.private.parent / "seen"
-    monorepo.screen = Screen("until now", seen)
+    monorepo.screen = Screen("still running", seen)
     for name in names:
         monorepo.add(name, f"until [ -e {seen} ]; do sleep 0.01; done")
     monorepo.render(*names)
-    said = next(line for line in monorepo.printed if "until now" in line)
-    assert said.endswith(": 0 s until now")
+    said = next(line for line in monorepo.printed if "still running" in line)
+    assert said.endswith(": still running after 0 s")
     assert all(f"Synth {name}" in said for name in names)
     assert ("Synth a and 1 more, 2 at a time" in monorepo.printed) == (len(names) > 1)
 
