@@ -44,6 +44,19 @@ def test_freshness__newest_of_three_commits_stays_in_any_order(
         assert note(checkout.origin)["drySha"] == jobs[newest].sha
 
 
+def test_freshness__record_survives_a_commit_beside_the_folder(checkout: Checkout, cli: Cli, tmp_path: Path) -> None:
+    cli.run(*RUN, cwd=checkout.path).ok()
+    checkout.render({"web.yaml": config_map("web", "bad idea")}, "A bad idea")
+    middle = checkout.ci_checkout(tmp_path / "middle")
+    checkout.render({"web.yaml": config_map("web"), "db.yaml": config_map("db")}, "Take it back")
+    cli.run(*RUN, cwd=checkout.path).ok()  # unchanged: only the note knows of this commit
+    for number in range(2):
+        checkout.origin.commit("manifests", {f"notes-{number}.md": b"by hand"})
+    refs = checkout.origin.refs()
+    assert "skipped" in cli.run(*RUN, cwd=middle.path).ok().stdout.lower()
+    assert checkout.origin.refs() == refs
+
+
 def test_freshness__run_that_changed_nothing_still_counts(checkout: Checkout, cli: Cli, tmp_path: Path) -> None:
     cli.run(*RUN, cwd=checkout.path).ok()
     tip = checkout.origin.tip("manifests")

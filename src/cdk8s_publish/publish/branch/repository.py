@@ -20,7 +20,7 @@ from cdk8s_publish.publish.branch.git_errors import explain
 from cdk8s_publish.publish.branch.git_process import GitRunner, relation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from cdk8s_publish.model import RenderedFile
@@ -36,6 +36,9 @@ _NEW = "refs/private/new"
 
 SOURCE_DEPTH = 50
 """How many commits of each side are fetched first to compare two source commits; nearly always enough."""
+
+NOTE_DEPTH = 50
+"""How many commits of others may lie above one of ours before its note is not looked for any more."""
 
 _GONE = re.compile(r"not our ref|unadvertised object|want \w+ not valid|does not exist")
 """What git, JGit and Azure Repos say of a commit that they don't have."""
@@ -63,7 +66,8 @@ class Tip(NamedTuple):
 
     `sha` and `tree` are None while the branch does not exist, `notes` while no note was ever pushed.
     `default_branch` is where the remote's HEAD points, empty where it says nothing. `entries` are the files of the
-    branch as `git ls-tree -r -z` lists them, `managed` the folders that carry our mark. `note` is the note on `sha`.
+    branch as `git ls-tree -r -z` lists them, `managed` the folders that carry our mark. `note` is on `annotated`:
+    that is `sha`, or a commit below it where others have committed since; None where there is no note.
     """
 
     branch: str
@@ -74,6 +78,7 @@ class Tip(NamedTuple):
     entries: tuple[bytes, ...] = ()
     managed: tuple[str, ...] = ()
     note: bytes = b""
+    annotated: Sha | None = None
 
     @property
     def is_managed(self) -> bool:
@@ -164,7 +169,8 @@ class Repository:
         sha, tree = objects[_TIP]
         entries = tuple(self._git.out("ls-tree", "-r", "-z", sha).split(b"\0")[:-1])
         managed = tuple(hydrator.managed_paths(entries))
-        return Tip(branch, sha, tree, notes, default, entries, managed, self._note(sha) if notes else b"")
+        annotated, note = self._nearest_note(sha, ref) if notes else (None, b"")
+        return Tip(branch, sha, tree, notes, default, entries, managed, note, annotated)
 
     def _fetched(self) -> Iterator[tuple[str, tuple[Sha, Sha]]]:
         """Yield name, commit and tree of each ref that was fetched."""
@@ -190,22 +196,37 @@ class Repository:
         files = {path: hydrator.below(tip.entries, path) for path in paths}
         marks = {path: held.pop(METADATA_FILE) for path, held in files.items() if METADATA_FILE in held}
         blobs = self.blobs(marks.values())
-        noted, fingerprints = hydrator.noted(tip.note), hydrator.fingerprints(tip.note)
+        noted = hydrator.noted(tip.note)
+        # What others committed since may have changed what a fingerprint stands for.
+        fingerprints = hydrator.fingerprints(tip.note) if tip.annotated == tip.sha else {}
         found = (
             hydrator.managed(path, held, blobs[marks[path]], noted.get(path)) if path in marks else Folder(path, held)
             for path, held in files.items()
         )
         return tuple(folder._replace(fingerprint=fingerprints.get(folder.path, "")) for folder in found)
 
-    def _note(self, sha: Sha) -> bytes:
-        """Return the note on a commit; empty where there is none."""
-        code, out, _ = self._git.run("notes", f"--ref={_NOTES}", "list", sha)
+    def _nearest_note(self, tip: Sha, ref: str) -> tuple[Sha | None, bytes]:
+        """Return the note on the tip and the commit that it is on, else those of the nearest commit below that has one.
+
+        Whoever commits beside our folders moves the tip away from its note.
+        """
+        listed = (line.split(" ") for line in self._git.out("notes", f"--ref={_NOTES}", "list").decode().splitlines())
+        notes = {Sha(commit): note for note, commit in listed}
+        annotated = tip if tip in notes else self._nearest_annotated(tip, ref, notes)
+        if annotated is None:
+            return None, b""
+        code, note, err = self._run_with_access("cat-file", "blob", notes[annotated])
         if code:
-            return b""
-        code, note, err = self._run_with_access("cat-file", "blob", out.decode().strip())
-        if code:
-            raise explain(f"Reading the note on {sha} of {self.remote.url}", err)
-        return note
+            raise explain(f"Reading the note on {annotated} of {self.remote.url}", err)
+        return annotated, note
+
+    def _nearest_annotated(self, tip: Sha, ref: str, notes: Container[Sha]) -> Sha | None:
+        if b"\nparent " not in self._git.out("cat-file", "commit", tip).partition(b"\n\n")[0]:
+            return None
+        options = ("--quiet", "--no-tags", "--no-write-fetch-head", "--update-shallow", f"--depth={NOTE_DEPTH}")
+        self._talk("Reading the history of the branch", "fetch", *options, self._name, f"+{ref}:{_TIP}")
+        line = self._git.out("rev-list", "--first-parent", f"--max-count={NOTE_DEPTH}", tip).decode().split()
+        return next((Sha(sha) for sha in line if sha in notes), None)
 
     def _run_with_access(self, *arguments: str, stdin: Iterable[bytes] = ()) -> tuple[int, bytes, str]:
         # Reading an object may fetch it: the private repository is a partial clone.
