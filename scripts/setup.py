@@ -114,8 +114,9 @@ def install(environment: Environment) -> None:
     if not is_usable(folder):
         say(str(folder.relative_to(ROOT)))
         call(UV, "venv", "--quiet", "--clear", "--python", sys.executable, folder)
-    locks = [option for lock in environment.locks for option in ("--requirement", lock)]
-    command = ("pip", "install", "--quiet", "--compile-bytecode", *AS_LOCKED, *locks, "--python", environment.python)
+    command = ["pip", "install", "--quiet", "--compile-bytecode", *AS_LOCKED, "--python", str(environment.python)]
+    for lock in environment.locks:
+        command += ["--requirement", lock]
     if not has_worked(run(UV, *command, "--offline")):
         call(UV, *command, env=package_index())
     for name in environment.programs:
