@@ -9,6 +9,7 @@ import pytest
 from support.checkouts import Checkout, config_map
 
 if TYPE_CHECKING:
+    from support.remotes import Remote
     from support.runner import Cli
 
 
@@ -73,3 +74,36 @@ def test_tag__marks_what_was_published_and_is_never_moved(checkout: Checkout, cl
     cli.run(*run, cwd=checkout.path).ok()
     assert checkout.origin.refs()[name] == before[name]
     assert checkout.origin.refs()[f"refs/tags/manifests-{checkout.sha[:12]}"] == checkout.origin.tip("manifests")
+
+
+@pytest.mark.parametrize(
+    ("history", "kept"),
+    [
+        ("replace", ["State 2", "By somebody else", "State 0"]),
+        ("keep: 2", ["State 2", "State 1", "By somebody else", "State 0"]),
+        ("keep", ["State 2", "State 1", "By somebody else", "State 0"]),
+    ],
+)
+def test_history__commits_of_others_are_never_dropped(
+    checkout: Checkout, cli: Cli, history: str, kept: list[str]
+) -> None:
+    publish(cli, checkout, 1, history)
+    checkout.origin.commit("manifests", {"README.md": b"by hand"})
+    for number in (1, 2):
+        checkout.render({"web.yaml": config_map("web", str(number))}, f"State {number}")
+        cli.run("--install", "none", "--history", history, cwd=checkout.path).ok()
+    assert checkout.origin.log("manifests") == kept
+    assert checkout.origin.files("manifests")["README.md"] == b"by hand"
+    checkout.origin.fsck()
+
+
+def test_history__of_a_configuration_repository_stays_when_its_default_branch_is_published_to(
+    checkout: Checkout, remote: Remote, cli: Cli
+) -> None:
+    run = ("--install", "none", "--repository", str(remote.path), "--branch", "main")
+    cli.run(*run, cwd=checkout.path).ok()
+    for number in range(5):
+        remote.commit("main", {f"cluster-{number}.yaml": b"a: b\n"}, f"By hand {number}")
+    checkout.render({"web.yaml": config_map("web", "2")}, "Change the web")
+    cli.run(*run, cwd=checkout.path).ok()
+    assert remote.log("main")[:6] == ["Change the web", *(f"By hand {number}" for number in reversed(range(5)))]

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from cdk8s_publish.input_values import History
     from cdk8s_publish.model import RenderedFile
     from cdk8s_publish.publish.branch.access import Access
     from cdk8s_publish.publish.branch.fast_import import FolderWrite, Identity
@@ -45,6 +46,9 @@ _GONE = re.compile(r"not our ref|unadvertised object|want \w+ not valid|does not
 
 _OWN_NAMES = {"HEAD", "config", "objects", "refs", "packed-refs", "shallow", "ssh-key", "ssh-known-hosts"}
 """What git and we put into the private repository; `shallow.lock` and its like are gone when git has ended."""
+
+_OUR_COMMIT = re.compile(rb"\nSource-Revision: \S+\n")
+"""The trailer of every commit that we publish."""
 
 _SUBMODULE_MODE = "160000 "
 
@@ -305,20 +309,44 @@ class Repository:
     def _store_commit(self, content: bytes) -> Sha:
         return Sha(self._git.out("hash-object", "-t", "commit", "-w", "--stdin", stdin=[content]).decode().strip())
 
-    def parents(self, tip: Tip, limit: int | None, finish: Callable[[Sha], Sha]) -> tuple[Sha, ...]:
-        """Return the parents of the next commit: the tip, or a shorter line of the last `limit` - 1 publishes.
+    def parents(self, tip: Tip, history: History, finish: Callable[[Sha], Sha]) -> tuple[Sha, ...]:
+        """Return the parents of the next commit: the tip, or a line of our commits that is shorter than the tip's.
 
-        The commits of a shortened line keep everything but their parents, so they get new ids; `finish` may sign them.
+        `replace` drops all of our commits, `keep` with a limit all but the last ones. A commit of somebody else is
+        never dropped, nor is anything below it. Commits of a shortened line keep everything but their parents, so they
+        get new ids; `finish` may sign them.
         """
         if tip.sha is None:
             return ()
-        line = self._git.out("rev-list", "--first-parent", tip.sha).decode().split()
-        if limit is None or len(line) < limit:
+        if history.keep and history.limit is None:
             return (tip.sha,)
-        parent: tuple[Sha, ...] = ()
-        for sha in reversed(line[: limit - 1]):
-            parent = (finish(self._with_parents(Sha(sha), parent)),)
-        return parent
+        line, below = self._our_line(tip)
+        kept = line[: (history.limit or 1) - 1]
+        if line and len(kept) == len(line):
+            return (tip.sha,)
+        parents = below
+        for sha in reversed(kept):
+            parents = (finish(self._with_parents(sha, parents)),)
+        return parents
+
+    def _our_line(self, tip: Tip) -> tuple[list[Sha], tuple[Sha, ...]]:
+        """Return our commits on the tip, newest first, and the commit of somebody else below them, if any."""
+        line = list[Sha]()
+        while True:
+            listed = self._git.out("rev-list", "--first-parent", tip.sha or "").decode().splitlines()
+            out = self._git.out("cat-file", "--batch", stdin=[f"{sha}\n".encode() for sha in listed[len(line) :]])
+            for sha, content in _batch(out):
+                if not _OUR_COMMIT.search(content):
+                    return line, (sha,)
+                line.append(sha)
+            head = self._git.out("cat-file", "commit", line[-1]).partition(b"\n\n")[0]
+            if b"\nparent " not in head:
+                return line, ()
+            # The history goes on where our copy of it ends: commits alone, without folders.
+            depth = max(NOTE_DEPTH, 4 * len(line))
+            options = ("--quiet", "--no-tags", "--no-write-fetch-head", "--filter=tree:0", f"--depth={depth}")
+            ref = f"+refs/heads/{tip.branch}:refs/private/line"
+            self._talk("Reading the history of the branch", "fetch", *options, self._name, ref)
 
     def _with_parents(self, sha: Sha, parents: Sequence[Sha]) -> Sha:
         head, separator, message = self._git.out("cat-file", "commit", sha).partition(b"\n\n")
@@ -378,7 +406,7 @@ def _remote_refs(listing: bytes) -> tuple[dict[str, Sha], str]:
 
 
 def _batch(out: bytes) -> Iterator[tuple[Sha, bytes]]:
-    """Read `git cat-file --batch`: a line `<sha> blob <size>`, the bytes and a line feed for each object."""
+    """Read `git cat-file --batch`: a line `<sha> <type> <size>`, the bytes and a line feed for each object."""
     position = 0
     while position < len(out):
         end = out.index(b"\n", position)

@@ -95,8 +95,7 @@ class BranchSink:
         tip, source = cast("Tip", seen.state), self._origin.revision
         self._store(seen, rendered)
         tree = self._repository.write(tip, self._writes(seen, rendered, counts))
-        history = self._style.inputs.history
-        parents = self._repository.parents(tip, history.limit, self._signed) if history.keep else ()
+        parents = self._repository.parents(tip, self._style.inputs.history, self._signed)
         message = report.commit_message(self._style.inputs.commit_message, source, counts)
         sha = self._signed(self._repository.commit(tree, parents, message, self._identity))
         notes = self._annotate(tip, sha, seen.abandoned)
