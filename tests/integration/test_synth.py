@@ -19,7 +19,7 @@ from cdk8s_publish.render.environment import RunAs
 from cdk8s_publish.render.install import install
 from cdk8s_publish.render.output import collect
 from cdk8s_publish.render.synth import synthesize
-from cdk8s_publish.render.workspace import snapshot
+from cdk8s_publish.render.workspace import copy_workspace
 from cdk8s_publish.sandbox import process
 from support import golang, snapshots
 from support.programs import LOOPBACK, require, require_toolchain
@@ -72,7 +72,7 @@ def render(
     base = workspace.parent / "run"
     shutil.rmtree(base, ignore_errors=True)
     base.mkdir(mode=0o700)
-    source = snapshot(workspace, base / "source")
+    source = copy_workspace(workspace, base / "source")
     environ = process.scrub(os.environ, [])
     options = RunAs(environ, workspace, timeout_s, cache=workspace.parent / "cache", has_type_check=has_type_check)
     for step in found.install:

@@ -22,7 +22,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from cdk8s_publish import __version__
-from cdk8s_publish.render.workspace import digests, file_digest
+from cdk8s_publish.render.workspace.digests import digests, file_digest
 from cdk8s_publish.sandbox.process import Command, run
 
 if TYPE_CHECKING:

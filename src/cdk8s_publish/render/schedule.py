@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 from cdk8s_publish.errors import Cdk8sPublishError, SynthError
 from cdk8s_publish.render import fingerprint, imports, install, synth
 from cdk8s_publish.render.environment import Place
-from cdk8s_publish.render.workspace import snapshot
+from cdk8s_publish.render.workspace import copy_workspace
 from cdk8s_publish.sandbox import process
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def _copies(apps: Sequence[App], private: Path, options: RunAs, neighbours: Sequ
         return [checkout_copy(private, options)] * len(apps)
 
     return [
-        snapshot(
+        copy_workspace(
             options.workspace,
             private / f"source-{number}",
             owner,
@@ -103,7 +103,7 @@ def checkout_copy(private: Path, options: RunAs) -> Path:
     """Return the copy of the checkout for apps that are not hermetic; it is made once, at the first call."""
     copy = private / "source"
     if not copy.exists():
-        snapshot(options.workspace, copy, _owner(options), left_out=[options.cache] if options.cache else [])
+        copy_workspace(options.workspace, copy, _owner(options), left_out=[options.cache] if options.cache else [])
     return copy
 
 
