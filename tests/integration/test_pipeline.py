@@ -14,7 +14,7 @@ from cdk8s_publish.log import Console
 from cdk8s_publish.model import Action, PublishPlan
 from cdk8s_publish.publish import loop
 from cdk8s_publish.publish.sink import Observed
-from cdk8s_publish.render import schedule
+from cdk8s_publish.render import copy_checkout
 from cdk8s_publish.render.environment import RunAs
 
 if TYPE_CHECKING:
@@ -41,10 +41,10 @@ def test_pipeline__copies_the_checkout_while_it_looks_at_the_branch(
 
     def copy(*arguments: Any) -> Path:  # noqa: ANN401
         meeting.wait()
-        return schedule.checkout_copy(*arguments)
+        return copy_checkout(*arguments)
 
     monkeypatch.setattr(loop, "look", meet)
-    monkeypatch.setattr(run, "checkout_copy", copy)
+    monkeypatch.setattr(run, "copy_checkout", copy)
     job = Job({}, workspace, Shell(), Console(io.StringIO(), Shell()), io.StringIO(), scratch=private)
     sink = SimpleNamespace(name="manifests")
     assert run._look(cast("Sink", sink), cast("Any", None), RunAs({}, workspace, timeout_s=30), job) is attempt  # noqa: SLF001

@@ -14,7 +14,7 @@ from cdk8s_publish.ci.shell import Shell
 from cdk8s_publish.errors import InputError, SynthError
 from cdk8s_publish.inputs import parse
 from cdk8s_publish.log import Console, logging_to
-from cdk8s_publish.render import dependencies, schedule
+from cdk8s_publish.render import How, dependencies, render, schedule
 from cdk8s_publish.render.discover import find_apps
 from cdk8s_publish.render.environment import RunAs
 from cdk8s_publish.render.managers import Manager
@@ -48,10 +48,10 @@ class Monorepo:
     ) -> tuple[RenderedManifests, ...]:
         found = find_apps(parse({}).render._replace(install=install), self.workspace, directories, path)
         visible = ("PATH",) if is_hermetic else None
-        options = RunAs(process.scrub(os.environ, []), self.workspace, timeout_s=30, visible=visible)
+        run_as = RunAs(process.scrub(os.environ, []), self.workspace, timeout_s=30, visible=visible)
         console = Console(self.screen, Shell())
         with logging_to(console, is_verbose=False):
-            return schedule.render(found, self.private, options, console, found)
+            return render(found, How(run_as, self.private, console, found))
 
     @property
     def printed(self) -> list[str]:

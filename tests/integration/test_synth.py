@@ -15,7 +15,7 @@ from cdk8s_publish.errors import SynthError
 from cdk8s_publish.inputs import parse
 from cdk8s_publish.model import Level
 from cdk8s_publish.render.discover import find_apps
-from cdk8s_publish.render.environment import RunAs
+from cdk8s_publish.render.environment import AppEnvironment, RunAs
 from cdk8s_publish.render.install import install
 from cdk8s_publish.render.output import collect
 from cdk8s_publish.render.synth import synthesize
@@ -76,8 +76,8 @@ def render(
     environ = process.scrub(os.environ, [])
     options = RunAs(environ, workspace, timeout_s, cache=workspace.parent / "cache", has_type_check=has_type_check)
     for step in found.install:
-        install(step, source, base / "app", options, lines.append)
-    rendered = synthesize(found, source, base / "app", options, lines.append)
+        install(step, AppEnvironment(step.directory, source, base / "app", options, lines.append))
+    rendered = synthesize(found, AppEnvironment("", source, base / "app", options, lines.append))
     return rendered, lines
 
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from cdk8s_publish.inputs import parse
 from cdk8s_publish.job import scratch
 from cdk8s_publish.model import Folder
+from cdk8s_publish.render import How, render
 from cdk8s_publish.render.discover import find_apps, relative_folders
 from cdk8s_publish.render.environment import run_as
-from cdk8s_publish.render.schedule import render
 from cdk8s_publish.review import checks
 from cdk8s_publish.review.manifests import MANIFESTS, delta, role
 
@@ -45,7 +45,7 @@ def generate(inputs: Inputs, job: Job) -> bytes:
     guards = inputs.guards
     policy = checks.Policy(allow_empty=guards.allow_empty, allow_secrets=True, allow_helm=guards.allow_helm)
     documents = []
-    for rendered in render(apps, job.scratch, options, job.console, apps):
+    for rendered in render(apps, How(options, job.scratch, job.console, apps)):
         findings = checks.check(delta(rendered, Folder(rendered.path)), policy, {}).findings
         checks.refuse(tuple(checks.located(findings, rendered.path)) if len(apps) > 1 else findings)
         documents += [file.read() for file in rendered.files if role(file.path) == MANIFESTS]

@@ -23,10 +23,11 @@ from cdk8s_publish.publish import loop
 from cdk8s_publish.publish.branch.origin import describe, open_sink
 from cdk8s_publish.publish.plan import decide
 from cdk8s_publish.publish.sink import Claim
-from cdk8s_publish.render import discover, fingerprint, imports
+from cdk8s_publish.render import How, copy_checkout, discover, render
 from cdk8s_publish.render.discover import find_apps, relative_folders
 from cdk8s_publish.render.environment import run_as
-from cdk8s_publish.render.schedule import checkout_copy, render
+from cdk8s_publish.render.fingerprint import fingerprints
+from cdk8s_publish.render.toolchain import Toolchain
 from cdk8s_publish.review import diff
 from cdk8s_publish.review.review import Guards, review
 
@@ -106,22 +107,20 @@ def _claim(
     source: Source,
     apps: tuple[App, ...],
     folders: tuple[str, ...],
-    fingerprints: Mapping[str, str],
+    known_by: Mapping[str, str],
 ) -> Claim:
     """Return which folders of the target this run renders, and which others it may call its own."""
     return Claim(
         directories={app.path: app.directory or "." for app in apps},
         patterns=tuple(folder for folder in folders if set(folder) & set("*?[")),
         path_of=lambda directory: discover.target_path(inputs.target.path, directory, source.root.name),
-        fingerprints=fingerprints,
+        fingerprints=known_by,
     )
 
 
 def _fingerprints(apps: tuple[App, ...], options: RunAs, job: Job) -> Mapping[str, str]:
     with ThreadPoolExecutor(thread_name_prefix="ask") as beside:
-        machine = fingerprint.Machine(options, job.scratch / "tools", beside)
-        reason_against = partial(imports.reason_against, workspace=options.workspace)
-        return fingerprint.fingerprints(apps, options, machine, reason_against)
+        return fingerprints(apps, options, Toolchain(options, job.scratch / "tools", beside))
 
 
 def _look(sink: Sink, choose: Callable[[Observed], PublishPlan], options: RunAs, job: Job) -> Attempt:
@@ -131,7 +130,7 @@ def _look(sink: Sink, choose: Callable[[Observed], PublishPlan], options: RunAs,
     process that holds the credential.
     """
     with ThreadPoolExecutor(1, "copy") as beside:
-        copied = beside.submit(checkout_copy, job.scratch, options) if options.visible is None else None
+        copied = None if options.is_hermetic else beside.submit(copy_checkout, job.scratch, options)
         with job.console.stage(f"Look at `{sink.name}`"):
             attempt = loop.look(sink, choose)
             _log.info("%s: %s", attempt.plan.action, attempt.plan.reason)
@@ -159,7 +158,7 @@ def _render(
     for path in known:
         _log.info("%s: not rendered, its fingerprint is the one of what is published", path or ".")
     fresh = [app for app in apps if app.path not in known]
-    rendered = render(fresh, job.scratch, options, job.console, apps) if fresh else ()
+    rendered = render(fresh, How(options, job.scratch, job.console, apps)) if fresh else ()
     return (*known.values(), *rendered)
 
 

@@ -1,22 +1,20 @@
-"""Where a command of an app runs, with which environment, and what is said when it fails."""
+"""As whom apps run, where, and with which environment."""
 
 from __future__ import annotations
 
 import logging
 import os
 import pwd
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from cdk8s_publish.errors import InputError, SynthError
+from cdk8s_publish.errors import InputError
 from cdk8s_publish.render.dependencies import ECOSYSTEMS
 from cdk8s_publish.render.discover import CONFIG_FILE
 from cdk8s_publish.sandbox import process
-from cdk8s_publish.sandbox.process import Command, Completed, run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from cdk8s_publish.inputs import RenderInputs
     from cdk8s_publish.job import Job
@@ -24,32 +22,17 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-FOREIGN_USER = "cdk8s-app"
+APP_USER = "cdk8s-app"
 """The image's user for apps whose checkout belongs to root."""
-COMMAND_NOT_FOUND = 127
-KILLED = (-9, 137)
-"""SIGKILL, of the shell itself and as it reports that of a program that it started."""
-REFUSED = (
-    r"\bE40[134]\b|\b40[13] (Client )?(Error|Unauthorized|Forbidden)|status code:? 40[13]|\bHTTP 40[13]\b"
-    r"|No matching distribution found|terminal prompts disabled"
-)
-"""How npm, yarn, pip, uv, Maven, Gradle and Go say that a registry refused them or does not know a package."""
-REGISTRY_HINT = (
-    "If a private registry is asked: configuration in the home folder (.npmrc, pip.conf, settings.xml) is not read, "
-    "and a variable with a credential of this run is not handed over. Put the configuration into the repository and a "
-    "token that reads into a variable of its own: docs/how-to/private-registries.md."
-)
-OUT_OF_MEMORY = (
-    "Nobody but the system sends that signal: most likely the memory of the machine or container was used up. Give it "
-    "more, or let fewer apps run side by side."
-)
+_HERMETIC = {"LANG": "C.UTF-8", "TZ": "UTC"}
+"""What a hermetic app gets besides the variables that it asks for."""
 
 
 class RunAs(NamedTuple):
-    """How apps are run.
+    """As whom apps run, with what.
 
-    `environ` is scrubbed already. `workspace` is the checkout that `source` is a copy of: variables that point into
-    it point into the copy for the app. `cache` is a folder that survives the run (downloads of package managers, the
+    `environ` is scrubbed already. `workspace` is the checkout that they see a copy of: variables that point into it
+    point into the copy for the app. `cache` is a folder that survives the run (downloads of package managers, the
     jsii package cache), `home` the home folder that installers and apps share. `has_type_check` is false when ts-node
     may leave the types of a TypeScript app unchecked. `visible` names the only variables of `environ` that a hermetic
     app gets; None for any other app, which gets them all. `uid` and `gid` are set where we are root and the app must
@@ -71,34 +54,38 @@ class RunAs(NamedTuple):
         """Leave the environment out: it may say more than a log should."""
         return f"{type(self).__name__}({self.workspace})"
 
+    @property
+    def is_hermetic(self) -> bool:
+        """Whether apps get nothing that their fingerprint does not know of."""
+        return self.visible is not None
+
+    @property
+    def owner(self) -> tuple[int, int] | None:
+        """User and group for what the app may write; None where that is us."""
+        return None if self.uid is None else (self.uid, -1 if self.gid is None else self.gid)
+
 
 def run_as(inputs: RenderInputs, job: Job, root: Path, secrets: tuple[Secret, ...]) -> RunAs:
     """Return as whom and with which environment the apps of the checkout at `root` run; no secret is in it."""
-    owner = _foreign_user(root)
+    owner = _app_owner(root)
     if owner:
         job.scratch.chmod(0o711)  # its way to its own folders; ours stay closed
-    uid, gid = owner or (None, None)
     environ = process.scrub(job.environ, [secret.reveal() for secret in secrets], job.provider.denied)
-    if withheld := [name for name in inputs.app_env if name in job.environ and name not in environ]:
-        _log.warning("app-env: no app gets %s, which may hold a credential or change the render", ", ".join(withheld))
-    if inputs.app_env and not inputs.hermetic:
-        _log.warning("app-env is for hermetic apps: without `hermetic: true` the app gets every variable")
-    if not inputs.type_check:
-        _log.info("ts-node leaves types unchecked, as `type-check: false` asks")
+    _log_inputs(inputs, job.environ, environ)
     return RunAs(
         environ=environ,
         workspace=root,
         timeout_s=inputs.timeout,
-        cache=_cache(inputs, root),
+        cache=_cache_folder(inputs.cache_dir, root) if inputs.cache_dir else None,
         has_type_check=inputs.type_check,
         visible=inputs.app_env if inputs.hermetic else None,
-        uid=uid,
-        gid=gid,
-        hidden=_hidden(job, root),
+        uid=owner[0] if owner else None,
+        gid=owner[1] if owner else None,
+        hidden=_denied_folders(job, root),
     )
 
 
-def _foreign_user(root: Path) -> tuple[int, int] | None:
+def _app_owner(root: Path) -> tuple[int, int] | None:
     """Return user and group for the installer and the app; None where they run as we do.
 
     Where we are root they run as the owner of the checkout; where that is root too, as the user that the image has
@@ -113,165 +100,161 @@ def _foreign_user(root: Path) -> tuple[int, int] | None:
     owner = (status.st_uid, status.st_gid)
     if status.st_uid == 0:
         try:
-            entry = pwd.getpwnam(FOREIGN_USER)
+            entry = pwd.getpwnam(APP_USER)
         except KeyError:
-            _log.info("The app runs as root: the checkout belongs to root and there is no user `%s`", FOREIGN_USER)
+            _log.info("The app runs as root: the checkout belongs to root and there is no user `%s`", APP_USER)
             return None
         owner = (entry.pw_uid, entry.pw_gid)
     _log.info("The app runs as user %d, without root's rights", owner[0])
     return owner
 
 
-def _hidden(job: Job, root: Path) -> tuple[Path, ...]:
-    """Return the folders to keep foreign code from, but for one that holds what it needs."""
-    needed = (root, job.scratch)
-    return tuple(folder for folder in job.provider.hidden() if not any(path.is_relative_to(folder) for path in needed))
+def _log_inputs(inputs: RenderInputs, given: Mapping[str, str], environ: Mapping[str, str]) -> None:
+    withheld = [name for name in inputs.app_env if name in given and name not in environ]
+    if withheld:
+        _log.warning("app-env: no app gets %s, which may hold a credential or change the render", ", ".join(withheld))
+    if inputs.app_env and not inputs.hermetic:
+        _log.warning("app-env is for hermetic apps: without `hermetic: true` the app gets every variable")
+    if not inputs.type_check:
+        _log.info("ts-node leaves types unchecked, as `type-check: false` asks")
 
 
-def _cache(inputs: RenderInputs, root: Path) -> Path | None:
+def _denied_folders(job: Job, root: Path) -> tuple[Path, ...]:
+    """Return the folders to keep untrusted code from, but for one that holds what it needs."""
+    folders = list[Path]()
+    for folder in job.provider.hidden():
+        if not root.is_relative_to(folder) and not job.scratch.is_relative_to(folder):
+            folders.append(folder)
+    return tuple(folders)
+
+
+def _cache_folder(given: str, root: Path) -> Path:
     hint = "Name a folder of its own, absolute or relative to the root of the checkout."
     try:
-        folder = root / Path(inputs.cache_dir).expanduser() if inputs.cache_dir else None
+        folder = root / Path(given).expanduser()
     except RuntimeError:
-        reason = f"cache-dir: {inputs.cache_dir!r} is in the home folder of a user who has none"
+        reason = f"cache-dir: {given!r} is in the home folder of a user who has none"
         raise InputError(reason, hint=hint) from None
-    if folder is None:
-        return None
+    if folder.is_file():
+        raise InputError(f"cache-dir: {given!r} is a file", hint=hint)
     # What is in it is left out of the copy that apps see.
-    if folder.is_file() or root.is_relative_to(folder.resolve()) or (folder / CONFIG_FILE).is_file():
-        what = "a file" if folder.is_file() else "a folder that holds an app"
-        raise InputError(f"cache-dir: {inputs.cache_dir!r} is {what}", hint=hint)
+    if root.is_relative_to(folder.resolve()) or (folder / CONFIG_FILE).is_file():
+        raise InputError(f"cache-dir: {given!r} is a folder that holds an app", hint=hint)
     return folder
 
 
-class Place:
-    """Where a command of one app runs: its folder in the copy of the checkout, and private folders to write to."""
+class AppEnvironment:
+    """Where commands of one app run: its folder in a copy of the checkout, and private folders to write to."""
 
     def __init__(
-        self, directory: str, source: Path, private: Path, options: RunAs, on_line: Callable[[str], None]
+        self, directory: str, source: Path, private: Path, run_as: RunAs, on_line: Callable[[str], None]
     ) -> None:
-        self.source, self.private, self._options, self._on_line = source, private, options, on_line
-        self.timeout_s, self.folder = options.timeout_s, source / directory
-        self.home, self.tmp = options.home or private / "home", private / "tmp"
-        self.cache = options.cache or self.home / ".cache"
+        """Make the private folders. `source` is the copy of the checkout, `on_line` gets what commands print."""
+        self.source, self.private, self.on_line = source, private, on_line
+        self._run_as, self.timeout_s = run_as, run_as.timeout_s
+        self.folder = source / directory
+        self.home, self.tmp = run_as.home or private / "home", private / "tmp"
+        self.cache = run_as.cache or self.home / ".cache"
         for folder in (private, self.home, self.tmp):
             self.make(folder)
 
     def make(self, folder: Path) -> Path:
-        """Make a folder that belongs to whoever runs the app."""
+        """Make a folder that belongs to the user who runs the app."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if self._options.uid is not None:
-            os.chown(folder, self._options.uid, -1 if self._options.gid is None else self._options.gid)
+        if self._run_as.owner:
+            os.chown(folder, *self._run_as.owner)
         return folder
 
-    def run(self, command: str, environ: Mapping[str, str]) -> Completed:
+    def run(self, command: str, environ: Mapping[str, str]) -> process.Completed:
         """Run a shell command in the app's folder, as the app's user and within its time."""
-        options = self._options
+        run_as = self._run_as
         argv = ("sh", "-c", command)
-        return run(
-            Command(argv, self.folder, environ, options.timeout_s, options.uid, options.gid, options.hidden),
-            on_line=self._on_line,
+        return process.run(
+            process.Command(argv, self.folder, environ, self.timeout_s, run_as.uid, run_as.gid, run_as.hidden),
+            on_line=self.on_line,
         )
 
-    def environ(self, *, is_app: bool = False) -> dict[str, str]:
+    def upwards(self) -> list[Path]:
+        """Return the app's folder and those above it, up to the root of the copy."""
+        folders = [self.folder]
+        while folders[-1] != self.source and folders[-1] != folders[-1].parent:
+            folders.append(folders[-1].parent)
+        return folders
+
+    def variables(self, *, is_app: bool = False) -> dict[str, str]:
         """Return the environment of the installer or the app; the user's variables win, but for private folders."""
-        copied = {
-            name: _moved(value, os.fspath(self._options.workspace), os.fspath(self.source))
-            for name, value in self._options.environ.items()
-        }
-        search_path = copied.get("PATH", os.defpath)
-        visible = self._options.visible
-        if is_app and visible is not None:
-            hermetic = {"LANG": "C.UTF-8", "TZ": "UTC"}
-            copied = hermetic | {name: copied[name] for name in visible if name in copied}
-        copied.pop("VIRTUAL_ENV", None)  # installers would use the one that is active instead of the app's own
-        path = os.pathsep.join(
-            [
-                *(str(folder / ".venv" / "bin") for folder in self.upwards()),
-                *(str(folder / "node_modules" / ".bin") for folder in self.upwards()),
-                search_path,
-            ]
-        )
+        given = self._given(is_app=is_app)
         return {
-            **_cache_variables(self.cache),
-            # Filling it costs more than it saves in one run.
-            **({"NODE_COMPILE_CACHE": f"{self.cache}/node"} if self._options.cache else {}),
-            **copied,
+            **self._cache_variables(),
+            **given,
             "HOME": str(self.home),
             "TMPDIR": str(self.tmp),
-            # Java knows neither variable; jsii would leave its folder in the machine's own place for temporary files.
-            "JDK_JAVA_OPTIONS": f'{copied.get("JDK_JAVA_OPTIONS", "")} "-Duser.home={self.home}" '
-            f'"-Djava.io.tmpdir={self.tmp}"'.strip(),
-            "PATH": path,
-            **{name: value for ecosystem in ECOSYSTEMS for name, value in ecosystem.fixed_variables.items()},
+            "JDK_JAVA_OPTIONS": self._java_options(given.get("JDK_JAVA_OPTIONS", "")),
+            "PATH": self._search_path(),
             "GIT_OPTIONAL_LOCKS": "0",
             # A linked dependency folder is the user's: importing from it must not write into it.
             "PYTHONDONTWRITEBYTECODE": "1",
-            **({} if self._options.has_type_check else {"TS_NODE_TRANSPILE_ONLY": "true"}),
+            **({} if self._run_as.has_type_check else {"TS_NODE_TRANSPILE_ONLY": "true"}),
+            **{name: value for ecosystem in ECOSYSTEMS for name, value in ecosystem.fixed_variables.items()},
         }
 
-    def upwards(self) -> Iterator[Path]:
-        """Yield the app's folder and those above it, up to the root of the copy."""
-        yield self.folder
-        if self.folder != self.source:
-            for folder in self.folder.parents:
-                yield folder
-                if folder == self.source:
-                    return
+    def _given(self, *, is_app: bool) -> dict[str, str]:
+        """Return the user's variables, with paths into the checkout led into the copy of it."""
+        visible = self._run_as.visible
+        names = self._run_as.environ.keys() if visible is None or not is_app else visible
+        given = {name: self._moved(self._run_as.environ[name]) for name in names if name in self._run_as.environ}
+        given.pop("VIRTUAL_ENV", None)  # installers would use the one that is active instead of the app's own
+        return _HERMETIC | given if visible is not None and is_app else given
+
+    def _moved(self, value: str) -> str:
+        workspace = os.fspath(self._run_as.workspace)
+        if workspace not in value:
+            return value
+        parts = value.split(os.pathsep)
+        for number, part in enumerate(parts):
+            if part == workspace or part.startswith(workspace + os.sep):
+                parts[number] = f"{self.source}{part[len(workspace) :]}"
+        return os.pathsep.join(parts)
+
+    def _search_path(self) -> str:
+        own = [folder / ".venv" / "bin" for folder in self.upwards()]
+        own += [folder / "node_modules" / ".bin" for folder in self.upwards()]
+        return os.pathsep.join([*map(str, own), self._moved(self._run_as.environ.get("PATH", os.defpath))])
+
+    def _cache_variables(self) -> dict[str, str]:
+        """Return where package managers and runtimes keep what can be used again; most honour XDG_CACHE_HOME."""
+        variables = {
+            "XDG_CACHE_HOME": f"{self.cache}",
+            "XDG_DATA_HOME": f"{self.cache}/data",  # pnpm keeps its store there
+            "JSII_RUNTIME_PACKAGE_CACHE_ROOT": f"{self.cache}/jsii",
+        }
+        if self._run_as.cache:  # filling it costs more than it saves in one run
+            variables["NODE_COMPILE_CACHE"] = f"{self.cache}/node"
+        for ecosystem in ECOSYSTEMS:
+            variables |= ecosystem.variables(f"{self.cache}")
+        return variables
+
+    def _java_options(self, given: str) -> str:
+        """Return Java's options: it knows neither HOME nor TMPDIR, and jsii would leave its folder in /tmp."""
+        return f'{given} "-Duser.home={self.home}" "-Djava.io.tmpdir={self.tmp}"'.strip()
 
 
-def general_hint(done: Completed, evidence: str) -> str:
-    """Return what may have gone wrong in any program that asks a registry or uses memory, if that is to be seen."""
-    if done.returncode in KILLED:
-        return OUT_OF_MEMORY
-    return REGISTRY_HINT if re.search(REFUSED, evidence) else ""
-
-
-def ending(returncode: int) -> str:
-    """Return in words how a program failed."""
-    return f"was ended by signal {-returncode}" if returncode < 0 else f"failed with exit code {returncode}"
-
-
-def step_failure(what: str, command: str, done: Completed, timeout_s: float) -> SynthError:
-    """Return the error for a command that failed; `what` is its subject."""
-    how = f"did not finish within {timeout_s:g} seconds" if done.timed_out else ending(done.returncode)
-    hint, program = "The lines above are the program's own words.", command.split(maxsplit=1)[0]
-    if done.timed_out:
-        hint = "Raise the input `timeout`, or keep what is downloaded from run to run with `cache-dir`."
-    elif general := general_hint(done, "\n".join(done.excerpt)):
-        hint = general
-    elif done.returncode == COMMAND_NOT_FOUND and any(says_missing(program, line) for line in done.excerpt):
-        hint = (
-            f"{program} is not installed here. The variant `-languages` of our image has Go, Maven, uv, poetry and "
-            "pipenv; elsewhere install it before this step, or set the input `install` to a command that works, or to "
-            "`none` when the dependencies are there already."
-        )
-    return SynthError(f"{what} {how}: {command}", evidence="\n".join(done.excerpt), hint=hint)
-
-
-def says_missing(program: str, line: str) -> bool:
-    """Whether a shell says that a program is not there (dash, bash), and not one that the program started."""
-    return re.search(rf"\b{re.escape(program)}: (command )?not found", line) is not None
-
-
-def _cache_variables(folder: Path) -> dict[str, str]:
-    """Return where package managers and runtimes keep what can be used again; most of them honour XDG_CACHE_HOME."""
-    variables = {
-        "XDG_CACHE_HOME": f"{folder}",
-        "XDG_DATA_HOME": f"{folder}/data",  # pnpm keeps its store there
-        "JSII_RUNTIME_PACKAGE_CACHE_ROOT": f"{folder}/jsii",
-    }
-    for ecosystem in ECOSYSTEMS:
-        variables |= ecosystem.variables(f"{folder}")
-    return variables
-
-
-def _moved(value: str, workspace: str, source: str) -> str:
-    """Return the value of a variable with paths into the checkout led into the copy of it."""
-    if workspace not in value:
-        return value
-    parts = value.split(os.pathsep)
-    return os.pathsep.join(
-        source + part[len(workspace) :] if part == workspace or part.startswith(workspace + os.sep) else part
-        for part in parts
-    )
+def with_usable_cache(run_as: RunAs, private: Path) -> RunAs:
+    """Return the same with its cache folder made; without one where the user who runs the apps can't write to it."""
+    folder = run_as.cache
+    if folder is None:
+        return run_as
+    try:
+        if not folder.is_dir():
+            folder.mkdir(parents=True)
+            if run_as.owner:
+                os.chown(folder, *run_as.owner, follow_symlinks=False)
+    except OSError as error:
+        _log.info("No cache: %s", error)
+        return run_as._replace(cache=None)
+    if run_as.owner is None:
+        is_usable = os.access(folder, os.W_OK | os.X_OK)
+    else:
+        probe = AppEnvironment("", folder, private, run_as._replace(cache=None), _log.debug)
+        is_usable = probe.run("test -w . && test -x .", {}).returncode == 0
+    return run_as if is_usable else run_as._replace(cache=None)
