@@ -269,7 +269,7 @@ def test_find_apps__teaches_when_nothing_says_how_the_app_is_run(tmp_path: Path)
         ("app: [", "apps/a/cdk8s.yaml is not valid YAML"),
         ("- app", "apps/a/cdk8s.yaml must hold keys and values"),
         ("app: '  '", "Nothing says how the app in apps/a is run"),
-        ("app: [node, main.js]", "`app` in apps/a/cdk8s.yaml must be a text, not list"),
+        ("app: [node, main.js]", "`app` in apps/a/cdk8s.yaml must be a string, not list"),
     ],
 )
 def test_find_apps__refuses_a_configuration_it_can_t_read(tmp_path: Path, config: str, message: str) -> None:

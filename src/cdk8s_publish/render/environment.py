@@ -133,13 +133,13 @@ def _cache_folder(given: str, root: Path) -> Path:
     try:
         folder = root / Path(given).expanduser()
     except RuntimeError:
-        reason = f"cache-dir: {given!r} is in the home folder of a user who has none"
+        reason = f"Input `cache-dir`: {given!r} is in the home folder of a user who has none."
         raise InputError(reason, hint=hint) from None
     if folder.is_file():
-        raise InputError(f"cache-dir: {given!r} is a file", hint=hint)
+        raise InputError(f"Input `cache-dir`: {given!r} is a file.", hint=hint)
     # What is in it is left out of the copy that apps see.
     if root.is_relative_to(folder.resolve()) or (folder / CONFIG_FILE).is_file():
-        raise InputError(f"cache-dir: {given!r} is a folder that holds an app", hint=hint)
+        raise InputError(f"Input `cache-dir`: {given!r} is a folder that holds an app.", hint=hint)
     return folder
 
 
