@@ -96,7 +96,8 @@ class Level(StrEnum):
 class SourceRevision(NamedTuple):
     """The commit that is rendered.
 
-    `date` is the committer date in strict ISO 8601 with its zone (`%cI` of git), `author` is `Name <mail>`.
+    `branch` is the branch that is built or, where it `is_tag`, the tag; empty where nobody says. `date` is the
+    committer date in strict ISO 8601 with its zone (`%cI` of git), `author` is `Name <email>`.
     """
 
     sha: Sha
@@ -106,9 +107,17 @@ class SourceRevision(NamedTuple):
     author: str
     date: str
     url: str = ""
+    is_tag: bool = False
 
     def __str__(self) -> str:
         return f"{self.branch}@sha1:{self.sha}" if self.branch else f"sha1:{self.sha}"
+
+    @property
+    def ref(self) -> str:
+        """What is published from: a branch, any tag (`refs/tags/*`), or an empty string where nobody says."""
+        if self.is_tag:
+            return "refs/tags/*"
+        return f"refs/heads/{self.branch}" if self.branch else ""
 
     @property
     def trailers(self) -> Mapping[str, str]:
@@ -228,9 +237,10 @@ class Folder(NamedTuple):
     """What the tip holds at one path: its files (path below the folder → blob id, `hydrator.metadata` left out).
 
     `record` is the source revision that was published (or seen without a change) last, `manifests` the number of
-    resources as recorded then; both are None for a folder that we do not manage. `source_url` and `directory` say
-    which app was published there: its repository and its folder in it. `fingerprint` is that of a hermetic app whose
-    render these files are.
+    resources as recorded then; both are None for a folder that we do not manage. `source_url`, `directory` and
+    `source_ref` say which app was published there: its repository, its folder in it and the branch (or `refs/tags/*`)
+    that it was published from; each is empty or None where nobody recorded it. `fingerprint` is that of a hermetic app
+    whose render these files are.
     """
 
     path: str
@@ -240,6 +250,7 @@ class Folder(NamedTuple):
     manifests: int | None = None
     source_url: str = ""
     directory: str | None = None
+    source_ref: str = ""
     fingerprint: str = ""
 
 

@@ -47,6 +47,7 @@ class GitHub:
             default_branch=_walk(self._event(), "repository", "default_branch"),
             server_url=server,
             username="x-access-token",
+            is_tag=get("GITHUB_REF_TYPE") == "tag",
             # What a merge queue tests may still be thrown out of the queue.
             is_review=get("GITHUB_EVENT_NAME", "").startswith(("pull_request", "merge_group")),
             is_debug=get("RUNNER_DEBUG") == "1",

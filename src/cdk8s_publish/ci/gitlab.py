@@ -60,6 +60,7 @@ class GitLab:
             default_branch=get("CI_DEFAULT_BRANCH", ""),
             server_url=get("CI_SERVER_URL", ""),
             username="gitlab-ci-token" if is_job_token else "oauth2",
+            is_tag=bool(get("CI_COMMIT_TAG")),
             is_review=bool(get("CI_MERGE_REQUEST_IID")),
             is_debug=get("CI_DEBUG_TRACE") == "true",
         )

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 class CIContext(NamedTuple):
     """Where we run and who asked for it, as far as the CI product says; empty where it says nothing.
 
-    `workspace` is where the job's checkout is, `branch` the branch that is being built, which a detached HEAD does not
-    know. `remote_url` is the repository that was checked out, without credentials, and `server_url` its server, below
-    which a short name such as `owner/name` is found. `username` goes with a token. `is_review` is true for pull and
-    merge requests.
+    `workspace` is where the job's checkout is, `branch` the branch or, where it `is_tag`, the tag that is being built:
+    a detached HEAD does not know. `remote_url` is the repository that was checked out, without credentials, and
+    `server_url` its server, below which a short name such as `owner/name` is found. `username` goes with a token.
+    `is_review` is true for pull and merge requests.
     """
 
     workspace: str = ""
@@ -26,6 +26,7 @@ class CIContext(NamedTuple):
     default_branch: str = ""
     server_url: str = ""
     username: str = "git"
+    is_tag: bool = False
     is_review: bool = False
     is_debug: bool = False
 

@@ -21,7 +21,7 @@ _FILE_MODE = b"100644"
 
 
 def metadata(source: SourceRevision, source_url: str, directory: str, manifests: int) -> bytes:
-    """Return `hydrator.metadata` for a folder; `directory` and `manifests` are our own keys."""
+    """Return `hydrator.metadata` for a folder; the last three keys are our own."""
     values = {
         "repoURL": source_url,
         "drySha": source.sha,
@@ -31,6 +31,7 @@ def metadata(source: SourceRevision, source_url: str, directory: str, manifests:
         "body": source.body.strip(),
         "directory": directory,
         "manifests": manifests,
+        "sourceRef": source.ref,
     }
     return (json.dumps({key: value for key, value in values.items() if value != ""}, indent=2) + "\n").encode()
 
@@ -87,6 +88,7 @@ def managed(path: str, files: Mapping[str, Sha], metadata: bytes, noted: Sha | N
     """Make a folder of what `hydrator.metadata` says of it; a note is newer than the file."""
     values = _json_object(metadata)
     record, manifests, directory = noted or values.get("drySha"), values.get("manifests"), values.get("directory")
+    source_ref = values.get("sourceRef")
     return Folder(
         path,
         files,
@@ -95,6 +97,7 @@ def managed(path: str, files: Mapping[str, Sha], metadata: bytes, noted: Sha | N
         manifests=manifests if isinstance(manifests, int) else None,
         source_url=str(values.get("repoURL", "")),
         directory=directory if isinstance(directory, str) else None,
+        source_ref=source_ref if isinstance(source_ref, str) else "",
     )
 
 

@@ -57,7 +57,7 @@ def describe(inputs: Inputs, job: Job) -> Source:
     if not job.provider.is_interactive and checkout.carries_credential():
         found = "The checkout's .git/config holds a credential that every step can read."
         _log.warning("%s", f"{found} {job.provider.checkout_hint}".strip())
-    return Source(checkout, checkout.source(context.branch, url), remotes)
+    return Source(checkout, checkout.source(context.branch, url, is_tag=context.is_tag), remotes)
 
 
 def open_sink(inputs: Inputs, source: Source, job: Job, claim: Claim) -> BranchSink:

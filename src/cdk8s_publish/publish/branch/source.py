@@ -45,12 +45,12 @@ class Checkout:
         # Empty on a detached HEAD, which git calls by its own name.
         self._branch = ref.removeprefix("refs/heads/") if ref.startswith("refs/heads/") else ""
 
-    def source(self, branch: str = "", url: str = "") -> SourceRevision:
-        """Describe HEAD; `branch` and `url` are what only the CI product knows."""
+    def source(self, branch: str = "", url: str = "", *, is_tag: bool = False) -> SourceRevision:
+        """Describe HEAD; `branch`, `url` and `is_tag` are what only the CI product knows."""
         form = "%s%x00%b%x00%an <%ae>%x00%cI"
         out = self._runner.out("log", "-1", "--no-show-signature", f"--format={form}", self.head)
         subject, body, author, date = out.decode("utf-8", "replace").rstrip("\n").split("\0")
-        return SourceRevision(self.head, branch or self._branch, subject, body, author, date, url)
+        return SourceRevision(self.head, branch or self._branch, subject, body, author, date, url, is_tag)
 
     def remote_url(self) -> str:
         """Return where `origin` pushes to, or an empty string; a path relative to the checkout is made absolute."""
