@@ -25,6 +25,7 @@ from cdk8s_publish import errors  # noqa: E402
 from cdk8s_publish.flux.options import FLUX_OPTIONS  # noqa: E402
 from cdk8s_publish.inputs import INPUTS, OUTPUTS, PREFIX, Section  # noqa: E402
 from cdk8s_publish.render.dependencies import ECOSYSTEMS  # noqa: E402
+from cdk8s_publish.rules import RULES  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -103,6 +104,16 @@ def reference_exit_codes() -> Iterator[str]:
         yield f"| {code} | {' '.join(' '.join(str(text).split(chr(10) * 2)[0].split()) for text in told)} |"
 
 
+def reference_rules(*, is_about_branch: bool) -> Iterator[str]:
+    """Yield the table of the rules about content, or of those about the branch."""
+    yield from ("| rule | level | meaning | may be allowed |", "|---|---|---|---|")
+    for rule in RULES.values():
+        if rule.is_about_branch is is_about_branch:
+            may_pass = "for one resource" if rule.is_about_resource else "yes"
+            allowed = f"never: {rule.never}" if rule.never else may_pass
+            yield f"| `{rule.name}` | {rule.level} | {rule.meaning} | {allowed} |"
+
+
 def reference_managers() -> Iterator[str]:
     """Yield one table for each ecosystem: which files stand for which package manager and what it is told to do."""
     for ecosystem in ECOSYSTEMS:
@@ -177,6 +188,10 @@ PARTS: Mapping[str, Mapping[str, Iterator[str]]] = {
     ".gitlab-ci-template.yml": {"inputs": template_inputs(), "variables": template_variables()},
     "docs/reference/inputs.md": {"inputs": reference_inputs()},
     "docs/reference/outputs.md": {"outputs": reference_outputs()},
+    "docs/reference/checks.md": {
+        "rules on content": reference_rules(is_about_branch=False),
+        "rules on the branch": reference_rules(is_about_branch=True),
+    },
     "docs/reference/exit-codes.md": {"exit codes": reference_exit_codes()},
     "docs/reference/detection.md": {"package managers": reference_managers()},
     "docs/development/architecture.md": {"rooms": architecture()},

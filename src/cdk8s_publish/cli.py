@@ -10,16 +10,18 @@ import io
 import os
 import shutil
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, cast
 
 from cdk8s_publish import __version__
 from cdk8s_publish.ci.detect import detect
+from cdk8s_publish.consent import apply_consents, parse_refuse
 from cdk8s_publish.errors import InputError, InterruptedRunError, SignalError, as_known
+from cdk8s_publish.findings import raise_for_errors
 from cdk8s_publish.flux.options import FLUX_OPTIONS
-from cdk8s_publish.inputs import INPUTS, PREFIX, Section, from_environ
+from cdk8s_publish.inputs import INPUTS, PREFIX, REPLACED, Section, from_environ
 from cdk8s_publish.job import Job
 from cdk8s_publish.log import Console, logging_to
 from cdk8s_publish.model import Level
@@ -30,7 +32,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
     from typing import TextIO
 
+    from cdk8s_publish.consent import Consent
     from cdk8s_publish.errors import Cdk8sPublishError
+    from cdk8s_publish.model import Finding
     from cdk8s_publish.options import Option
 
 _GIT_VARIABLES_KEPT = tuple(f"GIT_{name}" for name in ("CONFIG", "EXEC_PATH", "HTTP_", "PROXY_", "SSH", "SSL_"))
@@ -99,7 +103,9 @@ def main(argv: Sequence[str], environ: MutableMapping[str, str], stdout: TextIO,
         options = _parser(command).parse_args(_with_command(argv, command))
         raw = {name: value for name, value in vars(options).items() if value is not None and name not in _OWN_OPTIONS}
         if command.options is INPUTS:
-            raw = _from_environ(given, screen) | raw
+            found, unknown = from_environ(given)
+            raw = found | raw
+            _judge_unknown(unknown, raw.get("refuse", ""), screen)
         job = Job(dict(environ), Path.cwd(), provider, screen, stdout)
         is_verbose = options.verbose or provider.context().is_debug
         with logging_to(screen, is_verbose=is_verbose):
@@ -141,11 +147,15 @@ def _with_command(argv: Sequence[str], command: Command) -> list[str]:
     return [command.name, *argv]
 
 
-def _from_environ(environ: Mapping[str, str], screen: Console) -> dict[str, str]:
-    raw, unknown = from_environ(environ)
-    for finding in unknown:
+def _judge_unknown(unknown: Sequence[Finding], refuse: str, screen: Console) -> None:
+    """Warn of variables that look like inputs and are none, or raise an InputError where the input `refuse` says so."""
+    refusals: tuple[Consent, ...] = ()
+    with suppress(ValueError):  # whoever parses all inputs says what is wrong with this one
+        refusals = parse_refuse(refuse)
+    judged, _ = apply_consents(unknown, (), refusals)
+    raise_for_errors(judged, InputError)
+    for finding in judged:
         screen.annotate(finding.level, finding.message)
-    return raw
 
 
 def _withdraw(environ: MutableMapping[str, str]) -> None:
@@ -240,3 +250,5 @@ def _add_options(parser: argparse.ArgumentParser, options: Sequence[Option]) -> 
         else:
             action = {"metavar": "|".join(option.choices) or option.metavar, "help": text}
         groups[option.section].add_argument(f"--{option.name}", dest=option.name, **action)
+    for name in REPLACED if options is INPUTS else ():  # `parse` says what to write in their place
+        parser.add_argument(f"--{name}", dest=name, nargs="?", const="true", help=argparse.SUPPRESS)

@@ -1,18 +1,19 @@
 """The exception tree: each class carries the exit code of one kind of failure.
 
 An error has three parts. `str(error)` is one sentence on one line that stands alone: it becomes the annotation of
-the job. `evidence` is what was seen (the last lines of a program, a list of findings). `hint` is the next step.
+the job. `evidence` is what was seen (the last lines of a program, a list of findings). `hint` is the next step. Where
+rules were applied, `findings` is all that they found.
 """
 
 from __future__ import annotations
 
 import traceback
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cdk8s_publish import __version__
 
 if TYPE_CHECKING:
-    from cdk8s_publish.model import Finding
+    from cdk8s_publish.model import Finding, Result
 
 
 class Cdk8sPublishError(Exception):
@@ -20,10 +21,11 @@ class Cdk8sPublishError(Exception):
 
     exit_code: int
 
-    def __init__(self, message: str, *, evidence: str = "", hint: str = "") -> None:
+    def __init__(self, message: str, *, evidence: str = "", hint: str = "", findings: tuple[Finding, ...] = ()) -> None:
         super().__init__(" ".join(message.split()))
         self.evidence = evidence.rstrip()
         self.hint = hint
+        self.findings = findings
 
 
 class InternalError(Cdk8sPublishError):
@@ -45,13 +47,16 @@ class SynthError(Cdk8sPublishError):
 
 
 class CheckError(Cdk8sPublishError):
-    """The rendered manifests were refused by a check or a guard on content."""
+    """The rendered manifests were refused by a check or a guard on content.
+
+    `result` is what would have been published, where that is known.
+    """
 
     exit_code = 4
 
-    def __init__(self, message: str, *, evidence: str = "", hint: str = "", findings: tuple[Finding, ...] = ()) -> None:
-        super().__init__(message, evidence=evidence, hint=hint)
-        self.findings = findings
+    def __init__(self, message: str, *, result: Result | None = None, **parts: Any) -> None:  # noqa: ANN401  # those of every error
+        super().__init__(message, **parts)
+        self.result = result
 
 
 class RemoteError(Cdk8sPublishError):

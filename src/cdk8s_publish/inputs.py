@@ -10,12 +10,15 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from cdk8s_publish import input_values
+from cdk8s_publish.consent import parse_allow, parse_refuse
+from cdk8s_publish.errors import InputError
 from cdk8s_publish.model import Finding, Level, Secret
 from cdk8s_publish.options import FLAG_CHOICES, Option, closest, flag, one_of, parse_options, plain_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from cdk8s_publish.consent import Consent
     from cdk8s_publish.input_values import History
 
 PREFIX = "INPUT_"
@@ -28,7 +31,7 @@ class Section(StrEnum):
     APP = "How the app is rendered"
     COMMIT = "The commit on the target branch"
     REPORT = "What is shown"
-    GUARDS = "Guards that can be opened, each for its own reason"
+    GUARDS = "Guards"
 
 
 class TargetInputs(NamedTuple):
@@ -75,15 +78,11 @@ class ReportInputs(NamedTuple):
     diff_file: str
 
 
-class GuardInputs(NamedTuple):
-    """Which guards are open."""
+class ConsentInputs(NamedTuple):
+    """Which findings may pass although their rule stops a run, and which stop it although their rule only warns."""
 
-    adopt_branch: bool
-    allow_empty: bool
-    allow_removals: bool
-    allow_secrets: bool
-    allow_helm: bool
-    allow_rollback: bool
+    allow: tuple[Consent, ...]
+    refuse: tuple[Consent, ...]
 
 
 class Inputs(NamedTuple):
@@ -93,7 +92,7 @@ class Inputs(NamedTuple):
     render: RenderInputs
     commit: CommitInputs
     report: ReportInputs
-    guards: GuardInputs
+    consent: ConsentInputs
 
     @property
     def secrets(self) -> tuple[Secret, ...]:
@@ -301,60 +300,41 @@ INPUTS: tuple[Option, ...] = (
         template_default=".cdk8s-publish/changes.diff",
     ),
     Option(
-        "adopt-branch",
+        "allow",
         Section.GUARDS,
-        "Take over a target branch or folder that has content from somebody else. The folder `path` is replaced, "
-        "files beside it stay.",
-        flag,
-        default="false",
-        choices=FLAG_CHOICES,
+        "Rules whose findings may pass, on lines of their own or separated by commas: a rule alone "
+        "(`removal-budget`), or a rule for one resource (`plain-secret:Secret/shop/db`, written "
+        "`Kind.group/namespace/name`; `*` stands for anything within a part). What is refused names the words that "
+        "would let it pass. A trailer `Allow: <rule>[:<resource>] <reason>` in the message of a source commit does the "
+        "same for the publish of that commit.",
+        parse_allow,
+        metavar="rules",
     ),
     Option(
-        "allow-empty",
+        "refuse",
         Section.GUARDS,
-        "Publish even when the app renders no resource at all. Flux then deletes everything it had applied.",
-        flag,
-        default="false",
-        choices=FLAG_CHOICES,
-    ),
-    Option(
-        "allow-removals",
-        Section.GUARDS,
-        "Publish even when more than half of the resources, or a Namespace, CustomResourceDefinition, "
-        "PersistentVolume(Claim) or StatefulSet, would be removed. A trailer `Allow-Removals: <reason>` in the "
-        "message of the source commit does the same for that commit.",
-        flag,
-        default="false",
-        choices=FLAG_CHOICES,
-    ),
-    Option(
-        "allow-secrets",
-        Section.GUARDS,
-        "Publish even when a Secret with readable values was rendered. Values are never shown in logs or diffs.",
-        flag,
-        default="false",
-        choices=FLAG_CHOICES,
-    ),
-    Option(
-        "allow-helm",
-        Section.GUARDS,
-        "Publish the Helm chart that `synthConfig` of `cdk8s.yaml` asks for. Flux would take its `Chart.yaml` for a "
-        "resource: point a HelmRelease at the folder, no Kustomization.",
-        flag,
-        default="false",
-        choices=FLAG_CHOICES,
-    ),
-    Option(
-        "allow-rollback",
-        Section.GUARDS,
-        "Publish even when the target branch already holds a newer source commit than the one being rendered.",
-        flag,
-        default="false",
-        choices=FLAG_CHOICES,
+        "Rules that only warn or inform, and shall stop the run, in the same form.",
+        parse_refuse,
+        metavar="rules",
     ),
 )
 
 SPECS: Mapping[str, Option] = {option.name: option for option in INPUTS}
+
+# One that says `false` does no harm today. It is refused all the same: on the day when it says `true`, somebody is in a
+# hurry.
+REPLACED: Mapping[str, str] = {
+    name: f"it is replaced by `allow`; write `allow: {words}`, or nothing where it was `false`"
+    for name, words in {
+        "adopt-branch": "foreign-branch",
+        "allow-empty": "nothing-rendered",
+        "allow-removals": "removal-budget, precious-removal",
+        "allow-secrets": "plain-secret",
+        "allow-helm": "helm-format",
+        "allow-rollback": "older-source",
+    }.items()
+}
+"""Inputs that are no more, and what to write in their place."""
 
 OUTPUTS: Mapping[str, str] = {
     "outcome": "How the run ended: `published`, `unchanged`, `skipped` or `dry-run`; `failed` when the step failed.",
@@ -382,7 +362,7 @@ def from_environ(environ: Mapping[str, str]) -> tuple[dict[str, str], tuple[Find
         if not variable.startswith(PREFIX) or not value.strip():
             continue
         name = variable.removeprefix(PREFIX).lower().replace("_", "-")
-        if name in SPECS:
+        if name in SPECS or name in REPLACED:
             raw[name] = value
         else:
             unknown.append(
@@ -398,18 +378,26 @@ def parse(raw: Mapping[str, str]) -> Inputs:
         InputError: names every input that can't be used, its value (never a secret's) and the allowed form.
 
     """
-    values = parse_options(INPUTS, raw, what="Input", hint=_HINT)
+    values = parse_options(INPUTS, raw, what="Input", hint=_HINT, replaced=REPLACED)
     parts: dict[Section, dict[str, object]] = {section: {} for section in Section}
     for option in INPUTS:
         parts[Section(option.section)][option.field] = values[option.name]
     # The fields of each part are the names that INPUTS declares for its section; tested.
-    return Inputs(
+    inputs = Inputs(
         target=TargetInputs(**parts[Section.TARGET]),  # type: ignore[arg-type]
         render=RenderInputs(**parts[Section.APP]),  # type: ignore[arg-type]
         commit=CommitInputs(**parts[Section.COMMIT]),  # type: ignore[arg-type]
         report=ReportInputs(**parts[Section.REPORT]),  # type: ignore[arg-type]
-        guards=GuardInputs(**parts[Section.GUARDS]),  # type: ignore[arg-type]
+        consent=ConsentInputs(**parts[Section.GUARDS]),  # type: ignore[arg-type]
     )
+    _refuse_contradiction(inputs.consent)
+    return inputs
+
+
+def _refuse_contradiction(consent: ConsentInputs) -> None:
+    both = ", ".join(f"`{one}`" for one in consent.allow if one in consent.refuse)
+    if both:
+        raise InputError(f"Inputs `allow` and `refuse`: both name {both}.", hint="Take it out of one of the two.")
 
 
 _HINT = "Every input is described by `cdk8s-publish run --help` and in docs/reference/inputs.md."

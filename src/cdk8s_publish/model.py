@@ -77,12 +77,13 @@ class Remote(NamedTuple):
 
 
 class Outcome(StrEnum):
-    """How a run ended, when it did not end in an error."""
+    """How a run ended; an error makes it `failed`."""
 
     PUBLISHED = "published"
     UNCHANGED = "unchanged"
     SKIPPED = "skipped"
     DRY_RUN = "dry-run"
+    FAILED = "failed"
 
 
 class Level(StrEnum):
@@ -119,12 +120,13 @@ class SourceRevision(NamedTuple):
             return "refs/tags/*"
         return f"refs/heads/{self.branch}" if self.branch else ""
 
-    @property
-    def trailers(self) -> Mapping[str, str]:
-        """`Key: value` lines of the last paragraph of the message, keys in lower case; the last of a key wins."""
-        last = self.body.strip().rsplit("\n\n", 1)[-1]
-        pairs = (line.partition(":") for line in last.splitlines())
-        return {key.strip().lower(): value.strip() for key, sep, value in pairs if sep and " " not in key.strip()}
+
+class CommitMessage(NamedTuple):
+    """What a commit of the source says; `author` is a name, `text` the whole message."""
+
+    sha: Sha
+    author: str
+    text: str
 
 
 class ResourceId(NamedTuple):
@@ -157,7 +159,10 @@ class Manifest(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """What a check reports. `rule` is a short stable kebab-case name, `file` is relative to the output folder."""
+    """What a check reports. `rule` is a name of `rules`, `file` is relative to the output folder.
+
+    `allow` is what the input `allow`, or a trailer, must say to let the finding pass; it is empty where nothing has to.
+    """
 
     level: Level
     rule: str
@@ -165,10 +170,12 @@ class Finding(NamedTuple):
     file: str = ""
     resource: ResourceId | None = None
     hint: str = ""
+    allow: str = ""
 
     def __str__(self) -> str:
         where = f" ({', '.join(self.where)})" if self.where else ""
-        return f"{self.level} {self.rule}: {self.message}{where}"
+        words = f" [to allow: {self.allow}]" if self.allow else ""
+        return f"{self.level} {self.rule}: {self.message}{where}{words}"
 
     @property
     def where(self) -> tuple[str, ...]:
@@ -278,7 +285,7 @@ class PublishPlan(NamedTuple):
 
     action: Action
     reason: str
-    warnings: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
 
 class ChangeKind(StrEnum):
@@ -332,3 +339,15 @@ class Publication(NamedTuple):
     previous: Sha | None
     changes: tuple[Changes, ...] = ()
     reason: str = ""
+
+
+class Result(NamedTuple):
+    """How a run ended, or what one that was refused would have done.
+
+    `published_url` is the web page of the published revision.
+    """
+
+    publication: Publication
+    source: SourceRevision
+    published_url: str
+    findings: tuple[Finding, ...] = ()

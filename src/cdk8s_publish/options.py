@@ -6,6 +6,7 @@ the reference pages are made of one declaration.
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from cdk8s_publish.errors import InputError
@@ -50,17 +51,28 @@ class Option(NamedTuple):
 FLAG_CHOICES = ("true", "false")
 
 
-def parse_options(options: Sequence[Option], raw: Mapping[str, str], *, what: str, hint: str) -> dict[str, object]:
+def parse_options(
+    options: Sequence[Option],
+    raw: Mapping[str, str],
+    *,
+    what: str,
+    hint: str,
+    replaced: Mapping[str, str] = MappingProxyType({}),
+) -> dict[str, object]:
     """Return the value of every option by its name; an empty text means the default.
 
-    `what` is what an option is called in an error: "Input".
+    `what` is what an option is called in an error: "Input". `replaced` says what to write in place of options that are
+    no more.
 
     Raises:
         InputError: names every option that can't be used, its value (never a secret's) and the allowed form.
 
     """
     known = [option.name for option in options]
-    problems = {name: f"there is no such {what.lower()}{closest(name, known)}" for name in raw if name not in known}
+    problems: dict[str, str] = {}
+    for name in raw:
+        if name not in known:
+            problems[name] = replaced.get(name) or f"there is no such {what.lower()}{closest(name, known)}"
     values: dict[str, object] = {}
     for option in options:
         text = raw.get(option.name, "").strip() or option.default

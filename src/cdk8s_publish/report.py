@@ -9,6 +9,8 @@ import html
 import re
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from cdk8s_publish.errors import CheckError
+from cdk8s_publish.findings import remedies
 from cdk8s_publish.model import Change, ChangeKind, Outcome
 
 if TYPE_CHECKING:
@@ -58,26 +60,40 @@ def summary(  # noqa: PLR0913  # each is a value of its own; a bundle would be u
     """
     head = [f"## {_words(headline(publication))}", _facts(publication, source, published_url)]
     tail = [_stage_table(stages)] if stages else []
-    changes = [(one.path, item) for one in publication.changes for item in _by_gravity(one.items)]
     room = limit - _size(*head, *tail) - 1_000
+    return _joined(*head, *_review(publication, findings, room), *tail)
+
+
+def failure(error: Cdk8sPublishError, stages: Sequence[Timed] = (), limit: int = SUMMARY_LIMIT) -> str:
+    """Return the job summary of a run that failed, at most `limit` bytes: what, why, and what to do.
+
+    Where a rule stopped the run, what would have been published follows.
+    """
+    result = error.result if isinstance(error, CheckError) else None
+    head = [f"## Not published: {_words(_shortened(str(error), 500))}"]
+    tail = [_stage_table(stages)] if stages else []
+    if result:
+        head.append(_facts(result.publication, result.source, result.published_url))
+        room = limit - _size(*head, *tail) - 1_000
+        return _joined(*head, *_review(result.publication, error.findings, room), *tail)
+    if error.findings:
+        return _joined(*head, _findings(error.findings, limit // 2), *tail)
+    lines = map(_printable, error.evidence[-limit // 16 :].expandtabs().splitlines())
+    evidence = _fenced("\n".join(lines)) if error.evidence else ""
+    return _joined(*head, evidence, _words(_shortened(error.hint, limit // 16)), *tail)
+
+
+def _review(publication: Publication, findings: Sequence[Finding], room: int) -> tuple[str, ...]:
+    """Return what the rules say, which resources change, and how, in at most `room` bytes."""
+    changes = [(one.path, item) for one in publication.changes for item in _by_severity(one.items)]
     listed = _findings(findings, room // 4)
     table = _change_table(changes, room // 4, has_paths=len(publication.changes) > 1)
     shown = [item for _, item in changes if item.diff]
-    diffs = _fit(shown, _details, room - _size(listed, table), "diff")
-    return "\n\n".join(part for part in (*head, listed, table, diffs, *tail) if part) + "\n"
+    return listed, table, _fit(shown, _details, room - _size(listed, table), "diff")
 
 
-def failure(
-    error: Cdk8sPublishError, findings: Sequence[Finding], stages: Sequence[Timed] = (), limit: int = SUMMARY_LIMIT
-) -> str:
-    """Return the job summary of a run that failed, at most `limit` bytes: what, why, and what to do."""
-    head = f"## Not published: {_words(_shortened(str(error), 500))}"
-    listed = _findings(findings, limit // 2)
-    lines = map(_printable, error.evidence[-limit // 16 :].expandtabs().splitlines())
-    evidence = _fenced("\n".join(lines)) if error.evidence and not findings else ""
-    hint = "" if findings else _words(_shortened(error.hint, limit // 16))
-    times = _stage_table(stages) if stages else ""
-    return "\n\n".join(part for part in (head, listed, evidence, hint, times) if part) + "\n"
+def _joined(*parts: str) -> str:
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def headline(publication: Publication) -> str:
@@ -91,7 +107,7 @@ def headline(publication: Publication) -> str:
     match publication.outcome:
         case Outcome.PUBLISHED:
             return f"Published {changes} to {where}" if count else f"Published to {where}: no resource changed"
-        case Outcome.DRY_RUN:
+        case Outcome.DRY_RUN | Outcome.FAILED:
             return (
                 f"Publishing would make {changes} to {where}"
                 if count
@@ -106,7 +122,7 @@ def headline(publication: Publication) -> str:
 def text(publication: Publication, source: SourceRevision, findings: Sequence[Finding] = ()) -> str:
     """Return the result for a terminal or a log: a few lines, no colours."""
     lines = [headline(publication)]
-    changes = [item for one in publication.changes for item in _by_gravity(one.items)]
+    changes = [item for one in publication.changes for item in _by_severity(one.items)]
     lines += [f"  {_SIGNS[item.kind]} {item.title}" for item in changes[:_LISTED]]
     if len(changes) > _LISTED:
         lines.append(f"  … and {len(changes) - _LISTED} more")
@@ -161,7 +177,7 @@ def commit_message(template: str, source: SourceRevision, counts: Mapping[str, i
     return "\n".join([subject or f"Publish {source.sha[:_SHORT]}", "", *lines, "", *trailers]) + "\n"
 
 
-def _by_gravity(items: Iterable[Change]) -> list[Change]:
+def _by_severity(items: Iterable[Change]) -> list[Change]:
     """Sort removals first: they are what a reviewer must not miss."""
     return sorted(items, key=lambda item: _KINDS.index(item.kind))
 
@@ -222,8 +238,7 @@ def _details(item: Change) -> str:
 
 def _findings(findings: Sequence[Finding], room: int) -> str:
     """List findings, and after them what to do, once for all that have the same remedy."""
-    remedies = [hint for hint in dict.fromkeys(finding.hint for finding in findings) if hint]
-    hints = _fit(remedies, _words, room // 4, "hint")
+    hints = _fit(remedies(findings), _words, room // 4, "hint")
     listed = _fit(findings, _finding, room - _size(hints), "finding")
     return "\n\n".join(part for part in (listed, hints) if part)
 
@@ -231,6 +246,7 @@ def _findings(findings: Sequence[Finding], room: int) -> str:
 def _finding(finding: Finding) -> str:
     parts = [f"- **{finding.level}** {_code(finding.rule)}: {_words(_shortened(finding.message, 2_000))}"]
     parts += [f"({', '.join(map(_code, finding.where))})"] if finding.where else []
+    parts += [f"[to allow: {_code(finding.allow)}]"] if finding.allow else []
     return " ".join(parts)
 
 

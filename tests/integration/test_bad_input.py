@@ -55,7 +55,7 @@ def test_inputs__are_all_named_in_one_message(checkout: Checkout, cli: Cli) -> N
         ("repository", "--upload-pack=touch /tmp/x"),
         ("repository", "ext::sh -c true"),
         ("author", "nobody"),
-        ("adopt-branch", "yes please"),
+        ("allow", "source-branch"),
         ("timeout", "0"),
         ("working-directory", "../outside"),
         ("working-directory", "no/such/folder"),
@@ -200,8 +200,8 @@ def test_output__input_serves_an_app_with_a_folder_of_its_own(checkout: Checkout
 
 def test_branch__of_somebody_else_is_refused_until_adopted(checkout: Checkout, cli: Cli) -> None:
     checkout.origin.commit("manifests", {"README.md": b"mine\n", "dist/old.yaml": b"old: 1\n"})
-    assert "adopt-branch" in refused(cli, checkout, 5).text
-    cli.run(*RUN, "--adopt-branch", cwd=checkout.path).ok()
+    assert "to allow: foreign-branch" in refused(cli, checkout, 5).text
+    cli.run(*RUN, "--allow", "foreign-branch", cwd=checkout.path).ok()
     files = checkout.origin.files("manifests")
     assert files["README.md"] == b"mine\n"
     assert "dist/old.yaml" not in files
@@ -227,7 +227,7 @@ def test_branch__of_the_sources_or_the_default_is_refused_always(checkout: Check
     if branch == "production":
         checkout.origin.commit(branch, {"a": b"a"})
         checkout.origin.git("symbolic-ref", "HEAD", f"refs/heads/{branch}")
-    assert branch in refused(cli, checkout, 5, "--branch", branch, "--adopt-branch").text
+    assert branch in refused(cli, checkout, 5, "--branch", branch, "--allow", "foreign-branch").text
 
 
 @pytest.mark.parametrize(
@@ -244,12 +244,14 @@ def test_branch__of_the_sources_is_known_however_its_repository_is_named(
     checkout.origin.git("push", "--quiet", copy.path, "develop")
     checkout.git("checkout", "--quiet", *(["--detach"] if is_detached else ["-b", "develop"]))
     before = copy.refs()
-    refused(cli, checkout, 5, "--repository", form.format(folder=folder), "--branch", "develop", "--adopt-branch")
+    refused(
+        cli, checkout, 5, "--repository", form.format(folder=folder), "--branch", "develop", "--allow", "foreign-branch"
+    )
     assert copy.refs() == before
 
 
 def test_remote__default_branch_of_another_repository_is_refused(checkout: Checkout, cli: Cli, remote: Remote) -> None:
     remote.commit("main", {"a": b"a"})
     before = remote.refs()
-    refused(cli, checkout, 5, "--repository", remote.path, "--branch", "main", "--adopt-branch")
+    refused(cli, checkout, 5, "--repository", remote.path, "--branch", "main", "--allow", "foreign-branch")
     assert remote.refs() == before

@@ -90,8 +90,8 @@ def test_action__shows_the_diff_before_a_merge(
 
 def test_action__accepts_dashes_in_the_names_of_inputs(job: GitHubJob, cli: Cli, checkout: Checkout) -> None:
     checkout.origin.commit("manifests", {"a": b"a"})
-    assert "adopt-branch" in run(cli, job, code=5)
-    run(cli, job, adopt_branch="true", commit_message="render {short-sha}")
+    assert "to allow: foreign-branch" in run(cli, job, code=5)
+    run(cli, job, allow="foreign-branch", commit_message="render {short-sha}")
     assert checkout.origin.log("manifests") == [f"render {checkout.sha[:12]}"]
 
 

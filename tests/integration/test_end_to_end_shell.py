@@ -154,7 +154,7 @@ def test_run__splices_its_folder_beside_others(checkout: Checkout, cli: Cli) -> 
     for path in ("clusters/a", "clusters/b", "."):
         cli.run(*RUN, "--path", path, cwd=checkout.path).exits(0 if path != "." else 5)
     checkout.render({"web.yaml": config_map("web", "2")})
-    cli.run(*RUN, "--path", "clusters/a", "--allow-removals", cwd=checkout.path).ok()
+    cli.run(*RUN, "--path", "clusters/a", "--allow", "removal-budget", cwd=checkout.path).ok()
     assert published(checkout.origin, "clusters/a") == {"web.yaml": config_map("web", "2")}
     assert published(checkout.origin, "clusters/b") == {"web.yaml": config_map("web"), "db.yaml": config_map("db")}
     assert len(checkout.origin.log("manifests")) == 1
@@ -206,7 +206,7 @@ def test_generate__writes_manifests_only(checkout: Checkout, cli: Cli) -> None:
 def test_generate__says_what_to_do_when_a_check_fails(checkout: Checkout, cli: Cli) -> None:
     done = cli.run("generate", "--install", "none", "--app", "true", cwd=checkout.path).exits(4)
     assert done.stdout == ""
-    assert "allow-empty" in done.stderr
+    assert "to allow: nothing-rendered" in done.stderr
 
 
 def test_generate__never_works_in_the_folder_it_stands_in(cli: Cli) -> None:
@@ -256,7 +256,7 @@ def test_run__reads_more_of_the_tip_than_a_pipe_holds(checkout: Checkout, cli: C
     checkout.render({f"{number}.yaml": config_map(f"many-{number}") for number in range(2500)}, "Grow")
     cli.run(*RUN, cwd=checkout.path).ok()
     checkout.render({"one.yaml": config_map("one")}, "Shrink")
-    cli.run(*RUN, "--allow-removals", cwd=checkout.path).ok()
+    cli.run(*RUN, "--allow", "removal-budget", cwd=checkout.path).ok()
     assert published(checkout.origin) == {"one.yaml": config_map("one")}
 
 

@@ -94,7 +94,7 @@ def test_freshness__that_can_not_be_told_is_no_newer_commit(
     done = cli.run(*RUN, *target, cwd=older.path).exits(5)
     assert "fetch-depth: 0" in done.text
     assert remote.tip("manifests") == newer
-    cli.run(*RUN, *target, "--allow-rollback", cwd=older.path).ok()
+    cli.run(*RUN, *target, "--allow", "older-source", cwd=older.path).ok()
     assert remote.tip("manifests") != newer
 
 
@@ -102,8 +102,8 @@ def test_freshness__rollback_is_published_when_asked_for(checkout: Checkout, cli
     old = checkout.ci_checkout(tmp_path / "old")
     checkout.render({"web.yaml": config_map("web", "2"), "db.yaml": config_map("db")}, "Newer")
     cli.run(*RUN, cwd=checkout.path).ok()
-    assert "allow-rollback" in cli.run(*RUN, cwd=old.path).ok().text
-    cli.run(*RUN, "--allow-rollback", cwd=old.path).ok()
+    assert "allow: older-source" in cli.run(*RUN, cwd=old.path).ok().text
+    cli.run(*RUN, "--allow", "older-source", cwd=old.path).ok()
     assert checkout.origin.files("manifests")["dist/web.yaml"] == config_map("web")
     assert note(checkout.origin)["drySha"] == old.sha
 

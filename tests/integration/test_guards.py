@@ -38,9 +38,9 @@ def test_removals__of_more_than_half_need_consent(checkout: Checkout, cli: Cli) 
     cli.run(*RUN, cwd=checkout.path).ok()
     checkout.render(many(4))
     text = refused(cli, checkout).text
-    assert "allow-removals" in text
+    assert "to allow: removal-budget" in text
     assert "6" in text
-    cli.run(*RUN, "--allow-removals", cwd=checkout.path).ok()
+    cli.run(*RUN, "--allow", "removal-budget", cwd=checkout.path).ok()
     assert len(checkout.origin.files("manifests")) == 5
 
 
@@ -58,7 +58,9 @@ def test_removals__consent_can_be_a_trailer_of_a_reviewed_commit(checkout: Check
     cli.run(*RUN, cwd=checkout.path).ok()
     checkout.render(many(3), "Remove the shop")
     assert "Namespace shop" in refused(cli, checkout).text
-    checkout.render(many(3), "Remove the shop\n\nNobody buys here.\n\nAllow-Removals: the shop has closed")
+    checkout.render(
+        many(3), "Remove the shop\n\nNobody buys here.\n\nAllow: precious-removal:Namespace/shop the shop has closed"
+    )
     cli.run(*RUN, cwd=checkout.path).ok()
     assert "dist/namespace.yaml" not in checkout.origin.files("manifests")
 
@@ -67,9 +69,12 @@ def test_removals__of_everything_need_two_consents(checkout: Checkout, cli: Cli)
     checkout.render(many(10))
     cli.run(*RUN, cwd=checkout.path).ok()
     checkout.render({})
-    assert "rendered no resource" in refused(cli, checkout).text
-    assert "allow-removals" in refused(cli, checkout, "--allow-empty").text
-    cli.run(*RUN, "--allow-empty", "--allow-removals", cwd=checkout.path).ok()
+    text = refused(cli, checkout).text
+    assert "to allow: nothing-rendered" in text
+    assert "to allow: removal-budget" in text
+    refused(cli, checkout, "--allow", "nothing-rendered")
+    refused(cli, checkout, "--allow", "removal-budget")
+    cli.run(*RUN, "--allow", "nothing-rendered,removal-budget", cwd=checkout.path).ok()
 
 
 @pytest.mark.parametrize("form", ["stringData", "data"])
@@ -82,14 +87,19 @@ def test_secret__needs_consent_and_is_never_shown(checkout: Checkout, cli: Cli, 
     )
     checkout.render({"secret.yaml": first, "web.yaml": config_map("web")})
     text = refused(cli, checkout).text
-    assert "allow-secrets" in text
+    assert "to allow: plain-secret:Secret/db" in text
     patch = tmp_path / "changes.diff"
-    text += cli.run(*RUN, "--allow-secrets", "--diff-file", patch, cwd=checkout.path).ok().text
+    allowed = (*RUN, "--allow", "plain-secret:Secret/db", "--diff-file", patch)
+    text += cli.run(*allowed, cwd=checkout.path).ok().text
     text += patch.read_text()
     checkout.render(
         {"secret.yaml": first.replace(b"name: db", b"name: db\n  labels: {a: b}"), "web.yaml": config_map("web")}
     )
-    text += cli.run(*RUN, "--allow-secrets", "--diff-file", patch, "--verbose", cwd=checkout.path).ok().text
+    text += (
+        cli.run(*RUN, "--allow", "plain-secret:Secret/db", "--diff-file", patch, "--verbose", cwd=checkout.path)
+        .ok()
+        .text
+    )
     text += patch.read_text()
     assert VALUE not in text
     assert encoded not in text

@@ -63,7 +63,7 @@ def test_monorepo__removing_an_app_needs_consent_above_the_budget(monorepo: Chec
     monorepo.commit("Give up mail")
     cli.run(*RUN, cwd=monorepo.path).exits(4)
     assert monorepo.origin.tip("manifests") == before
-    cli.run(*RUN, "--allow-removals", cwd=monorepo.path).ok()
+    cli.run(*RUN, "--allow", "removal-budget, precious-removal", cwd=monorepo.path).ok()
     assert "clusters/prod/mail" not in folders(monorepo.origin)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cdk8s_publish.model import Folder, Overwritten, RenderedFile, RenderedManifests, Sha
-from cdk8s_publish.review.manifests import Delta, delta
+from cdk8s_publish.review.delta import Delta, delta
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,11 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cdk8s_publish.model import Change, ChangeKind, Changes, Finding, Folder, Level, ResourceId
-from cdk8s_publish.review.checks import Policy, check, check_changes
-from cdk8s_publish.review.manifests import delta
+from cdk8s_publish.review.checks import check
+from cdk8s_publish.review.delta import delta
+from cdk8s_publish.review.removals import removal_findings
 from support.rendering import Rendering, resource
-
-STRICT = Policy()
 
 
 @pytest.fixture
@@ -22,15 +21,15 @@ def rendering(tmp_path: Path) -> Rendering:
     return Rendering(tmp_path)
 
 
-def found(rendering: Rendering, files: dict[str, bytes], policy: Policy = STRICT, path: str = "dist") -> list[str]:
+def found(rendering: Rendering, files: dict[str, bytes], path: str = "dist") -> list[str]:
     """Check files that the tip does not have; return findings as text."""
     one = delta(rendering.rendered(files, path=path), Folder(path))
-    return [f"{finding.level} {finding.rule} {finding.file}" for finding in check(one, policy, {}).findings]
+    return [f"{finding.level} {finding.rule} {finding.file}" for finding in check(one, {}).findings]
 
 
 def test_check__good_render_has_no_findings(rendering: Rendering) -> None:
     files = {"a.yaml": resource("a"), "b.yml": resource("b"), "README.md": b"not YAML: [", "x.json": b"{"}
-    checked = check(delta(rendering.rendered(files), Folder("dist")), Policy(), {})
+    checked = check(delta(rendering.rendered(files), Folder("dist")), {})
     assert checked.findings == ()
     assert checked.manifests == 2
     assert sorted(checked.parsed) == ["a.yaml", "b.yml"]
@@ -39,7 +38,6 @@ def test_check__good_render_has_no_findings(rendering: Rendering) -> None:
 @pytest.mark.parametrize("files", [{}, {"a.yaml": b"# nothing\n"}, {"README.md": b"x"}])
 def test_check__nothing_rendered(rendering: Rendering, files: dict[str, bytes]) -> None:
     assert found(rendering, files) == ["error nothing-rendered "]
-    assert found(rendering, files, Policy(allow_empty=True)) == []
 
 
 def test_check__empty_file_is_a_warning(rendering: Rendering) -> None:
@@ -57,7 +55,7 @@ def test_check__what_kustomize_would_refuse(rendering: Rendering) -> None:
 )
 def test_check__one_identity_twice(rendering: Rendering, second: bytes) -> None:
     one = delta(rendering.rendered({"a.yaml": resource("a"), "sub/b.yaml": second}), Folder("dist"))
-    (finding,) = check(one, Policy(), {}).findings
+    (finding,) = check(one, {}).findings
     assert finding.message == "ConfigMap a is rendered 2 times, in a.yaml and sub/b.yaml."
     assert finding.resource == ResourceId("", "ConfigMap", "", "a")
 
@@ -82,13 +80,11 @@ def test_check__different_identities(rendering: Rendering, second: bytes) -> Non
 def test_check__plain_secret(rendering: Rendering) -> None:
     files = {"a.yaml": resource("a", kind="Secret")}
     assert found(rendering, files) == ["error plain-secret a.yaml"]
-    assert found(rendering, files, Policy(allow_secrets=True)) == []
 
 
 def test_check__helm_chart(rendering: Rendering) -> None:
     files = {"Chart.yaml": b"apiVersion: v2\nname: x\n", "templates/a.yaml": resource("a")}
     assert found(rendering, files) == ["error helm-format Chart.yaml"]
-    assert found(rendering, files, Policy(allow_helm=True)) == []
     assert found(rendering, {"sub/Chart.yaml": b"name: x\n", "a.yaml": resource("a")}) == [
         "error not-a-resource sub/Chart.yaml"
     ]
@@ -139,7 +135,7 @@ def test_check__resources_in_a_kustomization_file_would_be_lost(rendering: Rende
 def test_check__refused_entries_are_findings(rendering: Rendering) -> None:
     refused = Finding(Level.ERROR, "link", "x leads out of the folder.", "x")
     one = delta(rendering.rendered({"a.yaml": resource("a")}, refused=(refused,)), Folder("dist"))
-    assert check(one, Policy(), {}).findings == (refused,)
+    assert check(one, {}).findings == (refused,)
 
 
 class TestDropped:
@@ -150,7 +146,7 @@ class TestDropped:
     ) -> list[str]:
         overwritten = tuple(("ConfigMap.a.yaml", data) for data in earlier)
         rendered = rendering.rendered(files, overwritten=overwritten)
-        findings = check(delta(rendered, rendering.tip(old, len(old))), Policy(), rendering.blobs).findings
+        findings = check(delta(rendered, rendering.tip(old, len(old))), rendering.blobs).findings
         return [finding.message for finding in findings]
 
     def test_dropped__names_both(self, rendering: Rendering) -> None:
@@ -184,7 +180,7 @@ class TestChangedFilesOnly:
         one = rendering.delta(files, files, 7)
         for file in one.rendered.files:
             Path(file.location).unlink()
-        checked = check(one, Policy(), {})
+        checked = check(one, {})
         assert (checked.findings, checked.manifests, checked.parsed) == ((), 7, {})
 
     @pytest.mark.parametrize(("manifests", "is_managed"), [(None, True), (1, False)])
@@ -193,20 +189,20 @@ class TestChangedFilesOnly:
     ) -> None:
         files = {"a.yaml": resource("a"), "b.yaml": b"a: ["}
         one = delta(rendering.rendered(files), rendering.tip(files, manifests, is_managed=is_managed))
-        checked = check(one, Policy(), rendering.blobs)
+        checked = check(one, rendering.blobs)
         assert [finding.rule for finding in checked.findings] == ["invalid-yaml"]
         assert checked.manifests == 1
 
     def test_unchanged__is_read_when_the_tip_can_not_be(self, rendering: Rendering) -> None:
         old = {"a.yaml": resource("a"), "b.yaml": resource("b")}
         one = rendering.delta(old | {"b.yaml": resource("c")}, old, 99)
-        assert check(one, Policy(), rendering.blobs).manifests == 99
-        assert check(one, Policy(), {}).manifests == 2
+        assert check(one, rendering.blobs).manifests == 99
+        assert check(one, {}).manifests == 2
 
     def test_unchanged__renamed_to_a_configuration_is_read(self, rendering: Rendering) -> None:
         old = {"a.yaml": resource("a"), "b.yaml": resource("b")}
         one = rendering.delta({"a.yaml": resource("a"), "kustomization.yaml": resource("b")}, old, 2)
-        checked = check(one, Policy(), rendering.blobs)
+        checked = check(one, rendering.blobs)
         assert [finding.rule for finding in checked.findings] == ["reserved-name", "kustomization"]
         assert checked.manifests == 1
 
@@ -214,7 +210,7 @@ class TestChangedFilesOnly:
         old = {"a.yaml": resource("a"), "b.yaml": resource("b")}
         one = rendering.delta(old | {"b.yaml": b"# new\n" + resource("b")}, old, 2)
         Path(one.kept[0].location).unlink()
-        assert check(one, Policy(), rendering.blobs).findings == ()
+        assert check(one, rendering.blobs).findings == ()
 
     @pytest.mark.parametrize(
         "name", ["zebra", "'zebra'", r'"z\x65bra"', r'"z\u0065bra"', "&x zebra", "!!str zebra", "\n    zebra"]
@@ -222,25 +218,25 @@ class TestChangedFilesOnly:
     def test_duplicate__in_an_unchanged_file_is_found(self, rendering: Rendering, name: str) -> None:
         old = {"old.yaml": resource(name), "other.yaml": resource("b")}
         one = rendering.delta(old | {"new.yaml": resource("zebra")}, old, 2)
-        (finding,) = check(one, Policy(), rendering.blobs).findings
+        (finding,) = check(one, rendering.blobs).findings
         assert finding.rule == "duplicate-resource"
         assert "new.yaml and old.yaml" in finding.message
 
     def test_duplicate__copy_of_an_unchanged_file_is_found(self, rendering: Rendering) -> None:
         old = {"old.yaml": resource("a")}
-        checked = check(rendering.delta(old | {"copy.yaml": resource("a")}, old, 1), Policy(), rendering.blobs)
+        checked = check(rendering.delta(old | {"copy.yaml": resource("a")}, old, 1), rendering.blobs)
         assert [finding.rule for finding in checked.findings] == ["duplicate-resource"]
         assert checked.manifests == 2
 
     def test_duplicate__names_that_hold_quotes_are_found(self, rendering: Rendering) -> None:
         old = {"old.yaml": resource("'it''s'"), "other.yaml": resource("b")}
         one = rendering.delta(old | {"new.yaml": resource('"it\'s"')}, old, 2)
-        assert [finding.rule for finding in check(one, Policy(), rendering.blobs).findings] == ["duplicate-resource"]
+        assert [finding.rule for finding in check(one, rendering.blobs).findings] == ["duplicate-resource"]
 
     def test_duplicate__many_new_names_are_found(self, rendering: Rendering) -> None:
         old = {f"{n}.yaml": resource(f"r{n}") for n in range(100)}
         new = {f"new{n}.yaml": resource(f"r{n}") for n in range(60)}
-        assert len(check(rendering.delta(old | new, old, 100), Policy(), rendering.blobs).findings) == 60
+        assert len(check(rendering.delta(old | new, old, 100), rendering.blobs).findings) == 60
 
 
 NAMES = st.sampled_from(["a", "b", '"\\x61"', "'b'", "c"])
@@ -258,11 +254,11 @@ FILES = st.dictionaries(st.sampled_from(["a.yaml", "b.yaml", "c.yaml", "d.yml", 
 def test_check__changed_files_tell_what_all_files_tell(new: dict[str, bytes], old: dict[str, bytes]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         rendering = Rendering(Path(folder))
-        before = check(delta(rendering.rendered(old), Folder("dist")), Policy(allow_empty=True), {})
-        if any(finding.level is Level.ERROR for finding in before.findings):
+        before = check(delta(rendering.rendered(old), Folder("dist")), {})
+        if any(finding.level is Level.ERROR and finding.rule != "nothing-rendered" for finding in before.findings):
             return  # it would never have been published
-        everything = check(delta(rendering.rendered(new), Folder("dist")), Policy(), {})
-        changed = check(rendering.delta(new, old, before.manifests), Policy(), rendering.blobs)
+        everything = check(delta(rendering.rendered(new), Folder("dist")), {})
+        changed = check(rendering.delta(new, old, before.manifests), rendering.blobs)
         assert changed.manifests == everything.manifests
         assert keys(changed.findings) == keys(everything.findings)
 
@@ -291,7 +287,7 @@ def configs(count: int) -> list[ResourceId]:
     [(5, 4, True), (5, 5, False), (4, 0, False), (5, 0, True), (100, 99, True), (100, 100, False), (0, 0, False)],
 )
 def test_removals__budget(removed: int, left: int, *, is_refused: bool) -> None:
-    findings = check_changes([changes(configs(removed), left=left)], consent=False)
+    findings = removal_findings([changes(configs(removed), left=left)])
     assert [finding.rule for finding in findings] == ["removal-budget"] * is_refused
 
 
@@ -299,7 +295,7 @@ def test_removals__budget(removed: int, left: int, *, is_refused: bool) -> None:
 def test_removals__budget_holds_for_all_folders_together(removed: int, left: int, *, is_refused: bool) -> None:
     names = configs(4 * removed)
     folders = [changes(names[n::4], left=left, path=f"app-{n}") for n in range(4)]
-    findings = check_changes(folders, consent=False)
+    findings = removal_findings(folders)
     assert [finding.rule for finding in findings] == ["removal-budget"] * is_refused
     if is_refused:
         assert f"{4 * removed} of {4 * (removed + left)} resources in all folders of this run" in findings[0].message
@@ -307,19 +303,17 @@ def test_removals__budget_holds_for_all_folders_together(removed: int, left: int
 
 def test_removals__budget_of_one_folder_is_not_reported_twice() -> None:
     folders = [changes(configs(9), left=0, path="a"), changes([], left=1, path="b")]
-    (finding,) = check_changes(folders, consent=False)
+    (finding,) = removal_findings(folders)
     assert "9 of 9 resources in a" in finding.message
 
 
 def test_removals__message_lists_what_would_go() -> None:
-    (finding,) = check_changes([changes(configs(25), left=3)], consent=False)
+    (finding,) = removal_findings([changes(configs(25), left=3)])
     assert finding.level is Level.ERROR
     assert finding.message.startswith(
         "This would delete 25 of 28 resources in dist: ConfigMap n/c000, ConfigMap n/c001,"
     )
     assert finding.message.endswith("ConfigMap n/c019 and 5 more.")
-    assert "allow-removals" in finding.hint
-    assert "Allow-Removals: <reason>" in finding.hint
 
 
 @pytest.mark.parametrize(
@@ -334,24 +328,22 @@ def test_removals__message_lists_what_would_go() -> None:
 )
 def test_removals__precious_kinds(group: str, kind: str) -> None:
     one = changes([ResourceId(group, kind, "", "x")], left=100)
-    (finding,) = check_changes([one], consent=False)
+    (finding,) = removal_findings([one])
     assert (finding.rule, finding.level, finding.resource) == ("precious-removal", Level.ERROR, one.items[0].resource)
     assert finding.message == f"This would delete {one.items[0].title}, and with it what it holds."
-    message = f"Consent was given to delete {one.items[0].title}, and with it what it holds."
-    assert check_changes([one], consent=True) == (finding._replace(level=Level.WARNING, message=message, hint=""),)
 
 
 def test_removals__same_kind_of_another_group_is_not_precious() -> None:
-    assert check_changes([changes([ResourceId("example.com", "Namespace", "", "x")], left=9)], consent=False) == ()
+    assert removal_findings([changes([ResourceId("example.com", "Namespace", "", "x")], left=9)]) == ()
 
 
 def test_removals__move_to_another_folder_is_none() -> None:
     gone = [ResourceId("", "Namespace", "", "x"), *configs(9)]
     here, there = changes(gone, left=0, path="a"), changes([], left=10, added=tuple(gone), path="b")
-    assert check_changes([here, there], consent=False) == ()
-    assert len(check_changes([here], consent=False)) == 2
+    assert removal_findings([here, there]) == ()
+    assert len(removal_findings([here])) == 2
 
 
 def test_removals__changed_files_are_no_resources() -> None:
     items = tuple(Change(ChangeKind.REMOVED, f"{n}.txt", None) for n in range(9))
-    assert check_changes([Changes("dist", items, 1, files=True)], consent=False) == ()
+    assert removal_findings([Changes("dist", items, 1, files=True)]) == ()

@@ -16,8 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cdk8s_publish.model import ChangeKind, Changes
-from cdk8s_publish.review.checks import Policy, check
-from cdk8s_publish.review.diff import compare, patch, unified
+from cdk8s_publish.review.checks import check
+from cdk8s_publish.review.diff import compare, patch
+from cdk8s_publish.review.text_diff import unified
 from support.rendering import Rendering, resource
 
 LINES = st.lists(st.sampled_from("abcdefgh"), max_size=40)
@@ -34,7 +35,7 @@ def joined(lines: list[str]) -> str:
 
 def compared(rendering: Rendering, new: dict[str, bytes], old: dict[str, bytes]) -> Changes:
     one = rendering.delta(new, old, None)
-    return compare(one, check(one, Policy(allow_secrets=True), rendering.blobs), rendering.blobs)
+    return compare(one, check(one, rendering.blobs), rendering.blobs)
 
 
 def told(changes: Changes) -> list[str]:

@@ -27,12 +27,12 @@ def test_parse__nothing_given_means_the_documented_defaults() -> None:
     inputs = parse({})
     assert (inputs.target.branch, inputs.target.path, inputs.render.working_directory) == ("manifests", "dist", (".",))
     assert (inputs.commit.history, inputs.render.timeout, inputs.target.mode) == (History(), 600, "auto")
-    assert not any(inputs.guards)
+    assert not any(inputs.consent)
 
 
 def test_parse__every_problem_is_reported_at_once() -> None:
-    text = problems(branch="a..b", timeout="soon", allow_empty="yes", path="../up", history="keep: 0")
-    for name, value in {"branch": "a..b", "timeout": "soon", "allow-empty": "yes", "path": "../up"}.items():
+    text = problems(branch="a..b", timeout="soon", hermetic="yes", path="../up", history="keep: 0")
+    for name, value in {"branch": "a..b", "timeout": "soon", "hermetic": "yes", "path": "../up"}.items():
         assert f"Input `{name}`: '{value}'" in text
     assert "5 inputs" in text
 

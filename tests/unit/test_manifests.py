@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cdk8s_publish.model import Folder, Level, RenderedFile, RenderedManifests, ResourceId, Sha
-from cdk8s_publish.review.manifests import delta, parse, role
+from cdk8s_publish.review.delta import delta
+from cdk8s_publish.review.manifests import parse, role
 from support.documents import CONFIG, OTHER, READ, REFUSED, STRICTER, laughs
 
 # Text that is legal in YAML and nasty in a name.

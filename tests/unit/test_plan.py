@@ -7,7 +7,7 @@ import pytest
 
 from cdk8s_publish.errors import BranchError
 from cdk8s_publish.inputs import parse
-from cdk8s_publish.model import Action, Folder, Relation, Sha, SourceRevision
+from cdk8s_publish.model import Action, CommitMessage, Folder, Level, Relation, Sha, SourceRevision
 from cdk8s_publish.publish.branch.repository import Tip
 from cdk8s_publish.publish.branch.sink import Origin, guard_branch
 from cdk8s_publish.publish.plan import decide
@@ -33,12 +33,13 @@ SEEN = Observed(Sha("b" * 40), ())
 def guard(tip: Tip, branch: str = "main", *, is_target: bool) -> None:
     source = SOURCE._replace(branch=branch)
     url = "https://example.com/a/b.git"
-    guard_branch(Origin(source, url, "main", is_target=is_target, relation=lambda _: Relation.FIRST), tip)
+    origin = Origin(source, url, "main", is_target, relation=lambda _: Relation.FIRST, messages=lambda _: ())
+    guard_branch(origin, tip)
 
 
 def planned(seen: Observed, raw: Mapping[str, str], *, is_review: bool = False) -> PublishPlan:
     inputs = parse(raw)
-    return decide(inputs.target, inputs.guards, seen, is_review=is_review)
+    return decide(inputs.target, inputs.consent, seen, is_review=is_review)
 
 
 @pytest.mark.parametrize("is_target", [True, False])
@@ -78,26 +79,40 @@ def test_guard_branch__default_branch_of_another_repository_is_refused_unless_we
 
 @pytest.mark.parametrize(("path", "other"), [("", "dist"), ("dist", ""), ("a", "a/b/c"), ("a/b", "a")])
 def test_decide__folder_that_overlaps_with_one_of_another_run_is_refused(path: str, other: str) -> None:
+    seen = SEEN._replace(folders=(Folder(path),), others=(other,))
     with pytest.raises(BranchError, match="would overlap"):
-        planned(SEEN._replace(folders=(Folder(path),), others=(other,)), {})
+        planned(seen, {})
+    (warning,) = planned(seen, {"allow": "overlapping-folders"}).findings
+    assert (warning.level, warning.rule) == (Level.WARNING, "overlapping-folders")
     both = (Folder(path, is_managed=True), Folder(other, is_managed=True))
-    planned(SEEN._replace(folders=both), {})
-    planned(SEEN._replace(folders=(Folder("a"),), others=("ab",)), {})
+    assert planned(SEEN._replace(folders=both), {}).findings == ()
+    assert planned(SEEN._replace(folders=(Folder("a"),), others=("ab",)), {}).findings == ()
 
 
-def test_decide__unmanaged_branch_is_refused_until_adopted() -> None:
+def test_decide__unmanaged_branch_is_refused_until_it_is_allowed() -> None:
     seen = SEEN._replace(folders=(Folder("dist", {"a.yaml": Sha("d" * 40)}),), is_foreign=True)
     with pytest.raises(BranchError, match="The branch `manifests` has content") as caught:
         planned(seen, {})
-    assert "adopt-branch" in caught.value.hint
-    planned(seen, {"adopt-branch": "true"})
+    assert [(finding.rule, finding.allow) for finding in caught.value.findings] == [("foreign-branch",) * 2]
+    plan = planned(seen, {"allow": "foreign-branch"})
+    assert plan.action is Action.PUBLISH
+    assert "replaced" in plan.reason
+    (warning,) = plan.findings
+    assert warning.level is Level.WARNING
+    assert warning.message.endswith("Allowed by the input `allow`.")
+
+
+def test_decide__consent_of_a_source_commit_counts() -> None:
+    seen = SEEN._replace(is_foreign=True)
+    message = CommitMessage(SOURCE.sha, "Ann", "Move\n\nAllow: foreign-branch it was written by hand")
+    (warning,) = planned(seen._replace(messages=(message,)), {}).findings
+    assert warning.message.endswith("Allowed by commit aaaaaaaaaaaa (Ann): it was written by hand.")
 
 
 def test_decide__unmanaged_folder_on_a_managed_branch_is_refused() -> None:
-    files = {"a.yaml": Sha("d" * 40)}
-    with pytest.raises(BranchError, match="The folder `dist` on `manifests`") as caught:
+    files = {"b.yaml": Sha("d" * 40), "a.yaml": Sha("d" * 40)}
+    with pytest.raises(BranchError, match=r"The folder `dist` on `manifests` .*: `a.yaml`, and 1 more"):
         planned(SEEN._replace(folders=(Folder("dist", files),)), {})
-    assert "a.yaml" in caught.value.evidence
     planned(SEEN._replace(folders=(Folder("dist"),)), {})
     planned(SEEN._replace(folders=(Folder("dist", files, is_managed=True),)), {})
 
@@ -116,17 +131,52 @@ def test_decide__mode(mode: str, is_review: bool, action: Action) -> None:
     assert planned(seen, {"mode": mode}, is_review=is_review).action is action
 
 
-def test_decide__an_older_source_is_skipped_unless_a_rollback_is_allowed() -> None:
+def test_decide__an_older_source_is_skipped_unless_it_is_allowed() -> None:
     seen = SEEN._replace(relations={"a": Relation.NEWER, "b": Relation.OLDER})
     plan = planned(seen, {})
     assert plan.action is Action.SKIP
-    assert "allow-rollback" in plan.reason
-    assert planned(seen, {"allow-rollback": "true"}).action is Action.PUBLISH
+    assert "allow: older-source" in plan.reason
+    plan = planned(seen, {"allow": "older-source"})
+    assert plan.action is Action.PUBLISH
+    assert [(finding.level, finding.rule) for finding in plan.findings] == [(Level.WARNING, "older-source")]
+
+
+@pytest.mark.parametrize(
+    ("relation", "rule"),
+    [
+        (Relation.OLDER, "older-source"),
+        (Relation.DIVERGED, "diverged-source"),
+        (Relation.UNKNOWN, "unknown-source"),
+    ],
+)
+def test_decide__doubt_that_is_refused_is_an_error_but_stops_no_diff(relation: Relation, rule: str) -> None:
+    seen = SEEN._replace(relations={"dist": relation})
+    with pytest.raises(BranchError) as caught:
+        planned(seen, {"refuse": rule})
+    assert caught.value.findings[0].allow == rule
+    assert planned(seen, {"refuse": rule, "mode": "diff"}).action is Action.DIFF
 
 
 @pytest.mark.parametrize("relation", [Relation.DIVERGED, Relation.UNKNOWN])
 def test_decide__doubt_publishes_with_a_warning(relation: Relation) -> None:
     plan = planned(SEEN._replace(relations={"dist": relation}), {})
     assert plan.action is Action.PUBLISH
-    assert len(plan.warnings) == 1
+    assert [finding.level for finding in plan.findings] == [Level.WARNING]
     assert "newer" not in plan.reason
+
+
+@pytest.mark.parametrize(
+    ("relation", "count"), [(Relation.OLDER, 1), (Relation.DIVERGED, 1), (Relation.NEWER, 0), (Relation.SAME, 0)]
+)
+def test_decide__diff_of_a_source_that_lacks_published_commits_warns(relation: Relation, count: int) -> None:
+    plan = planned(SEEN._replace(relations={"dist": relation}), {}, is_review=True)
+    assert [finding.level for finding in plan.findings] == [Level.WARNING] * count
+
+
+def test_decide__consent_that_no_branch_needed_is_a_notice() -> None:
+    seen = SEEN._replace(relations={"dist": Relation.NEWER})
+    plan = planned(seen, {"allow": "foreign-branch, removal-budget"})
+    assert [(finding.level, finding.rule) for finding in plan.findings] == [(Level.NOTICE, "unused-consent")]
+    assert "`foreign-branch`" in plan.findings[0].message
+    with pytest.raises(BranchError, match="Nothing needed `foreign-branch`"):
+        planned(seen, {"allow": "foreign-branch", "refuse": "unused-consent"})

@@ -27,6 +27,7 @@ from cdk8s_publish.model import (
     Outcome,
     Publication,
     ResourceId,
+    Result,
     Sha,
     SourceRevision,
 )
@@ -131,7 +132,7 @@ def golden(name: str, text: str) -> None:
     assert text == path.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("outcome", list(Outcome))
+@pytest.mark.parametrize("outcome", [outcome for outcome in Outcome if outcome is not Outcome.FAILED])
 def test_summary__golden(outcome: Outcome) -> None:
     has_changes = outcome in {Outcome.PUBLISHED, Outcome.DRY_RUN}
     publication = PUBLICATION._replace(
@@ -145,16 +146,44 @@ def test_summary__golden(outcome: Outcome) -> None:
     check_page(text)
 
 
+def refusal() -> CheckError:
+    """Return what is raised when a rule stops a run: it knows what would have been published."""
+    namespace = ResourceId("", "Namespace", "", "old")
+    removal = Finding(Level.ERROR, "precious-removal", "This would delete Namespace old.", "a.yaml", namespace)
+    findings = (removal._replace(allow="precious-removal:Namespace/old"), FINDING)
+    result = Result(PUBLICATION._replace(outcome=Outcome.FAILED), SOURCE, PUBLISHED_URL, findings)
+    evidence = "not shown beside findings"
+    return CheckError(removal.message, result=result, evidence=evidence, hint="nor is this", findings=findings)
+
+
 def test_failure__golden() -> None:
-    refused = CheckError(
-        "Namespace `x` would be deleted.", evidence="not shown beside findings", hint="not shown either"
-    )
-    text = report.failure(refused, [FINDING._replace(level=Level.ERROR), FINDING])
+    refused = refusal()
+    text = report.failure(refused, STAGES)
     golden("summary-refused.md", text)
+    check_page(text)
     error = SynthError(
         "The app of `.` failed with exit code 1", evidence="Traceback:\n  ```\n<b>", hint="Run it locally."
     )
-    golden("summary-failed.md", report.failure(error, []))
+    golden("summary-failed.md", report.failure(error))
+
+
+def test_failure__of_a_refused_run_shows_what_it_would_have_published() -> None:
+    refused = refusal()
+    words = check_page(report.failure(refused)).words
+    for part in ("Scale the web to 3", "7 rendered, 1 added, 1 modified, 1 removed", "precious-removal:Namespace/old"):
+        assert part in words
+    assert check_page(report.failure(refused)).tags.count("details") == 3
+    assert report.outputs(PUBLICATION._replace(outcome=Outcome.FAILED), SOURCE, "")["outcome"] == "failed"
+
+
+@pytest.mark.parametrize("limit", [8_000, 20_000])
+def test_failure__of_a_refused_run_keeps_to_its_limit(limit: int) -> None:
+    change = Change(ChangeKind.ADDED, "a.yaml", ResourceId("", "ConfigMap", "shop", "x" * 300), "+ü\n" * 5_000)
+    refused = refusal()
+    assert refused.result
+    many = PUBLICATION._replace(changes=(CHANGES._replace(items=(change,) * 500),))
+    refused.result = refused.result._replace(publication=many)
+    assert len(report.failure(refused, STAGES, limit=limit).encode()) <= limit
 
 
 def test_summary__tells_everything() -> None:
@@ -188,8 +217,8 @@ def test_summary__nasty_text_is_only_text(text: str) -> None:
     assert page.tags.count("tr") == 3 + 4  # with both heads: no cell broke out of its row
     assert page.tags.count("details") == 2
     assert "".join(text[:20].split()) in "".join(page.words.split()) or not text.isprintable()
-    check_page(report.failure(CheckError(text, evidence=text, hint=text), findings))
-    check_page(report.failure(CheckError(text, evidence=text, hint=text), []))
+    check_page(report.failure(CheckError(text, evidence=text, hint=text, findings=tuple(findings))))
+    check_page(report.failure(CheckError(text, evidence=text, hint=text)))
 
 
 @given(st.text(st.sampled_from("`|<>&@*_[]()#:~$\\-!/w. a1\n\"'"), max_size=30))
@@ -343,6 +372,7 @@ def test_failure__stays_within_the_limit(limit: int) -> None:
     error = CheckError("é" * 90_000, evidence="é\x00\n" * 90_000, hint="<é>" * 90_000)
     many = [FINDING._replace(message="<é>" * 9_000, hint=f"{n}" * 900) for n in range(900)]
     for findings in ([], [FINDING], many):
-        text = report.failure(error, findings, limit=limit)
+        error.findings = tuple(findings)
+        text = report.failure(error, limit=limit)
         assert len(text.encode()) <= limit
         check_page(text)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cdk8s_publish.consent import apply_consents
+from cdk8s_publish.errors import CheckError
+from cdk8s_publish.findings import raise_for_errors, with_folder
 from cdk8s_publish.inputs import parse
 from cdk8s_publish.job import scratch
 from cdk8s_publish.model import Folder
@@ -11,13 +14,15 @@ from cdk8s_publish.render import How, render
 from cdk8s_publish.render.discover import find_apps, relative_folders
 from cdk8s_publish.render.environment import run_as
 from cdk8s_publish.review import checks
-from cdk8s_publish.review.manifests import MANIFESTS, delta, role
+from cdk8s_publish.review.delta import delta
+from cdk8s_publish.review.manifests import MANIFESTS, role
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cdk8s_publish.inputs import Inputs
     from cdk8s_publish.job import Job
+    from cdk8s_publish.model import Finding
 
 
 def run(raw: Mapping[str, str], job: Job) -> int:
@@ -42,11 +47,14 @@ def generate(inputs: Inputs, job: Job) -> bytes:
     folders = relative_folders(inputs.render, job.folder, job.folder)
     apps = find_apps(inputs.render, job.folder, folders, inputs.target.path)
     options = run_as(inputs.render, job, job.folder, inputs.secrets)
-    guards = inputs.guards
-    policy = checks.Policy(allow_empty=guards.allow_empty, allow_secrets=True, allow_helm=guards.allow_helm)
+    findings: list[Finding] = []
     documents = []
     for rendered in render(apps, How(options, job.scratch, job.console, apps)):
-        findings = checks.check(delta(rendered, Folder(rendered.path)), policy, {}).findings
-        checks.refuse(tuple(checks.located(findings, rendered.path)) if len(apps) > 1 else findings)
+        found = checks.check(delta(rendered, Folder(rendered.path)), {}).findings
+        findings += with_folder(found, rendered.path) if len(apps) > 1 else found
         documents += [file.read() for file in rendered.files if role(file.path) == MANIFESTS]
+    # What is written here goes to a controller, and to no branch that others can read.
+    asked = [finding for finding in findings if finding.rule != "plain-secret"]
+    judged, _ = apply_consents(asked, inputs.consent.allow, inputs.consent.refuse)
+    raise_for_errors(judged, CheckError)
     return b"---\n".join(document if document.endswith(b"\n") else document + b"\n" for document in documents)

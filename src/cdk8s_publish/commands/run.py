@@ -10,15 +10,26 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from cdk8s_publish import report
 from cdk8s_publish.ci.files import write_file
 from cdk8s_publish.ci.provider import commit_url
+from cdk8s_publish.consent import consents_of
 from cdk8s_publish.errors import CheckError, CredentialError, InputError, SignalError, as_known
+from cdk8s_publish.findings import raise_for_errors
 from cdk8s_publish.inputs import parse
 from cdk8s_publish.job import scratch
-from cdk8s_publish.model import Action, Level, NotRenderedError, Publication, RenderedFile, RenderedManifests
+from cdk8s_publish.model import (
+    Action,
+    Level,
+    NotRenderedError,
+    Outcome,
+    Publication,
+    RenderedFile,
+    RenderedManifests,
+    Result,
+)
 from cdk8s_publish.publish import loop
 from cdk8s_publish.publish.branch.origin import describe, open_sink
 from cdk8s_publish.publish.plan import decide
@@ -29,14 +40,15 @@ from cdk8s_publish.render.environment import run_as
 from cdk8s_publish.render.fingerprint import fingerprints
 from cdk8s_publish.render.toolchain import Toolchain
 from cdk8s_publish.review import diff
-from cdk8s_publish.review.review import Guards, review
+from cdk8s_publish.review.parallel import halves
+from cdk8s_publish.review.review import Published, review
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from cdk8s_publish.inputs import GuardInputs, Inputs
+    from cdk8s_publish.inputs import ConsentInputs, Inputs
     from cdk8s_publish.job import Job
-    from cdk8s_publish.model import Finding, PublishPlan, SourceRevision
+    from cdk8s_publish.model import Finding, PublishPlan
     from cdk8s_publish.publish.branch.origin import Source
     from cdk8s_publish.publish.loop import Attempt
     from cdk8s_publish.publish.sink import Observed, Sink
@@ -50,18 +62,9 @@ LOGGED_DIFF_LINES = 500
 _log = logging.getLogger(__name__)
 
 
-class Result(NamedTuple):
-    """How a run ended; `published_url` is the web page of the published revision."""
-
-    publication: Publication
-    source: SourceRevision
-    published_url: str
-    findings: tuple[Finding, ...] = ()
-
-
 def run(raw: Mapping[str, str], job: Job) -> int:
     """Render and publish, and say everywhere how it ended."""
-    with _shown_on_page(job):
+    with _shown_on_page(job, raw.get("diff-file", "").strip()):
         inputs = parse(raw)
         job.console.hide(*inputs.secrets)
         _refuse_folder(inputs.report.diff_file)
@@ -85,13 +88,13 @@ def publish(inputs: Inputs, job: Job) -> Result:
     folders = relative_folders(inputs.render, job.workspace, source.root)
     apps = find_apps(inputs.render, source.root, folders, inputs.target.path)
     sink = open_sink(inputs, source, job, _claim(inputs, source, apps, folders, _fingerprints(apps, options, job)))
-    choose = partial(decide, inputs.target, inputs.guards, is_review=job.provider.context().is_review)
+    choose = partial(decide, inputs.target, inputs.consent, is_review=job.provider.context().is_review)
     attempt = _look(sink, choose, options, job)
     if attempt.plan.action is Action.SKIP:
-        return _result(loop.skipped(sink, attempt), None, source, job)
+        return _result(loop.skipped(sink, attempt), (), source, job)
     known = _unchanged(sink.claim, attempt)
     rendered = _render(apps, known, options, job)
-    compare = partial(_review, sink, inputs.guards, source.revision)
+    compare = partial(_review, sink, inputs.consent)
     with job.console.stage("Compare" if attempt.plan.action is Action.DIFF else f"Publish to `{sink.name}`"):
         try:
             done = loop.publish(sink, attempt, rendered, decide=choose, review=compare)
@@ -99,7 +102,9 @@ def publish(inputs: Inputs, job: Job) -> Result:
             _log.info("%s", error)
             again = _render(apps, {}, options, job.below("again"))
             done = loop.publish(sink, attempt, again, decide=choose, review=compare)
-    return _result(*done, source, job)
+    result = _result(*done, source, job)
+    raise_for_errors(result.findings, partial(CheckError, result=result))
+    return result
 
 
 def _claim(
@@ -134,8 +139,8 @@ def _look(sink: Sink, choose: Callable[[Observed], PublishPlan], options: RunAs,
         with job.console.stage(f"Look at `{sink.name}`"):
             attempt = loop.look(sink, choose)
             _log.info("%s: %s", attempt.plan.action, attempt.plan.reason)
-            for warning in attempt.plan.warnings:
-                _log.warning("%s", warning)
+            for finding in attempt.plan.findings:
+                _log.info("%s", finding)
     if copied:
         copied.result()
     return attempt
@@ -162,27 +167,22 @@ def _render(
     return (*known.values(), *rendered)
 
 
-def _review(
-    sink: Sink,
-    guards: GuardInputs,
-    source: SourceRevision,
-    attempt: Attempt,
-    rendered: tuple[RenderedManifests, ...],
-) -> Review:
-    allowed = Guards(
-        allow_empty=guards.allow_empty,
-        allow_secrets=guards.allow_secrets,
-        allow_helm=guards.allow_helm,
-        allow_removals=guards.allow_removals or bool(source.trailers.get("allow-removals")),
-        # A review is where consent is given: it must be able to end well and still say what publishing will need.
-        only_warns=attempt.plan.action is Action.DIFF,
+def _review(sink: Sink, given: ConsentInputs, attempt: Attempt, rendered: tuple[RenderedManifests, ...]) -> Review:
+    published = Published(attempt.seen.folders, sink.read, attempt.seen.abandoned)
+    consents, _ = consents_of(attempt.seen.messages)
+    return review(
+        rendered,
+        published,
+        (*given.allow, *consents),
+        given.refuse,
+        is_diff=attempt.plan.action is Action.DIFF,
+        parse_all=halves,
     )
-    return review(rendered, attempt.seen.folders, attempt.seen.abandoned, sink.read, allowed)
 
 
-def _result(publication: Publication, reviewed: Review | None, source: Source, job: Job) -> Result:
+def _result(publication: Publication, findings: tuple[Finding, ...], source: Source, job: Job) -> Result:
     url = commit_url(job.provider, source.remotes.target.url, publication.revision) if publication.revision else ""
-    return Result(publication, source.revision, url, reviewed.findings if reviewed else ())
+    return Result(publication, source.revision, url, findings)
 
 
 def _refuse_folder(diff_file: str) -> None:
@@ -191,7 +191,7 @@ def _refuse_folder(diff_file: str) -> None:
 
 
 @contextlib.contextmanager
-def _shown_on_page(job: Job) -> Iterator[None]:
+def _shown_on_page(job: Job, diff_file: str) -> Iterator[None]:
     """Show on the job's page, and to later steps, when nothing was published because of an error."""
     try:
         yield
@@ -201,29 +201,42 @@ def _shown_on_page(job: Job) -> Iterator[None]:
         failure = as_known(error)
         if isinstance(failure, CredentialError):
             failure.hint = job.provider.credential_hint
-        findings = failure.findings if isinstance(failure, CheckError) else ()
-        page = report.failure(failure, findings, job.console.times() if job.console.stages else ())
+        outputs = {"outcome": Outcome.FAILED.value}
+        if isinstance(failure, CheckError) and failure.result:
+            _show_changes(failure.result, diff_file, job)
+            outputs = report.outputs(failure.result.publication, failure.result.source, diff_file)
+        page = report.failure(failure, job.console.times() if job.console.stages else ())
         job.provider.write_summary(job.console.redact(page))
-        job.provider.write_outputs({"outcome": "failed"})
+        job.provider.write_outputs(outputs)
         raise failure from error
 
 
 def _show(result: Result, diff_file: str, job: Job) -> None:
     """Tell people and other programs how the run ended."""
+    _show_changes(result, diff_file, job)
+    page = report.summary(
+        result.publication,
+        result.source,
+        result.findings,
+        job.console.times(),
+        published_url=result.published_url,
+    )
+    job.provider.write_summary(job.console.redact(page))
+    job.provider.write_outputs(report.outputs(result.publication, result.source, diff_file))
+
+
+def _show_changes(result: Result, diff_file: str, job: Job) -> None:
+    """Print what was changed, or would have been, and write it where the user asked for it."""
     console, publication = job.console, result.publication
     if any(changes.items for changes in publication.changes):
         console.quote("Diff", _shortened(diff.patch(publication.changes)))
     for finding in result.findings:
         if finding.level is Level.WARNING:
             console.annotate(finding.level, str(finding))
-    console.line(report.text(publication, result.source))
+    notices = [finding for finding in result.findings if finding.level is Level.NOTICE]
+    console.line(report.text(publication, result.source, notices))
     if diff_file:
         write_file(Path(diff_file).absolute(), diff.patch(publication.changes))
-    page = report.summary(
-        publication, result.source, result.findings, console.times(), published_url=result.published_url
-    )
-    job.provider.write_summary(console.redact(page))
-    job.provider.write_outputs(report.outputs(publication, result.source, diff_file))
 
 
 def _shortened(patch: Iterable[str]) -> list[str]:

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from cdk8s_publish.errors import LeaseLostError, RateLimitError, TransientRemoteError
-from cdk8s_publish.model import Action, Outcome, Publication, RenderedManifests
+from cdk8s_publish.model import Action, Finding, Level, Outcome, Publication, RenderedManifests
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,11 +85,12 @@ def publish(
     *,
     decide: Callable[[Observed], PublishPlan],
     review: Callable[[Attempt, tuple[RenderedManifests, ...]], Review],
-) -> tuple[Publication, Review | None]:
-    """Publish what was rendered, or say why nothing had to move.
+) -> tuple[Publication, tuple[Finding, ...]]:
+    """Publish what was rendered, or say why nothing moved, with what the rules found.
+
+    A finding that is an error makes the outcome `failed`.
 
     Raises:
-        CheckError: the checks or the guards on content refuse the render.
         LeaseLostError: others were faster for longer than `RACE_LIMIT_S`.
         RemoteError: the remote refused, or did not answer after several attempts.
 
@@ -101,11 +102,12 @@ def publish(
         try:
             if reviewed is None or reviewed.folders != attempt.seen.folders:
                 reviewed = review(attempt, complete)
-            return _settle(sink, attempt, complete, reviewed), reviewed
+            findings = (*attempt.plan.findings, *reviewed.findings)
+            return _settle(sink, attempt, complete, reviewed), findings
         except (LeaseLostError, TransientRemoteError) as error:
             patience.wait(error)
         attempt = look(sink, decide)
-    return skipped(sink, attempt), None
+    return skipped(sink, attempt), ()
 
 
 def skipped(sink: Sink, attempt: Attempt) -> Publication:
@@ -116,6 +118,8 @@ def skipped(sink: Sink, attempt: Attempt) -> Publication:
 def _settle(sink: Sink, attempt: Attempt, rendered: tuple[RenderedManifests, ...], review: Review) -> Publication:
     """Do what the plan says, once."""
     seen = attempt.seen
+    if any(finding.level is Level.ERROR for finding in review.findings):
+        return _publication(Outcome.FAILED, sink, attempt, review)._replace(reason="")
     if attempt.plan.action is Action.DIFF:
         return _publication(Outcome.DRY_RUN, sink, attempt, review)
     is_recorded = all(sink.claim.is_recorded(folder) for folder in seen.folders)

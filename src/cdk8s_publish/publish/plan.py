@@ -7,105 +7,149 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cdk8s_publish.consent import apply_consents, consents_of, unused
 from cdk8s_publish.errors import BranchError
-from cdk8s_publish.model import Action, Folder, PublishPlan, Relation
+from cdk8s_publish.findings import raise_for_errors
+from cdk8s_publish.model import Action, Finding, Folder, Level, PublishPlan, Relation
+from cdk8s_publish.rules import RULES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from cdk8s_publish.inputs import GuardInputs, TargetInputs
+    from cdk8s_publish.consent import Consent
+    from cdk8s_publish.inputs import ConsentInputs, TargetInputs
     from cdk8s_publish.publish.sink import Observed
 
-_ADOPT_HINT = "Choose another `branch` or `path`, or set `adopt-branch: true` once to take it over."
+_HINT = "Choose another `branch` or `path`."
 
 
-def guard_folders(target: TargetInputs, guards: GuardInputs, seen: Observed) -> None:
-    """Refuse a branch or folder with content that we did not publish, unless `adopt-branch` is given.
+def decide(target: TargetInputs, given: ConsentInputs, seen: Observed, *, is_review: bool) -> PublishPlan:
+    """Choose between publish, diff and skip.
 
     Raises:
-        BranchError: names the branch or folder and what was found there.
+        BranchError: a finding about the branch is an error that nobody allowed.
 
     """
-    if guards.adopt_branch:
-        return
+    by_commits, remarks = consents_of(seen.messages)
+    consents = [one for one in (*given.allow, *by_commits) if RULES[one.rule].is_about_branch]
+    found = (*_folder_findings(target.branch, seen), *remarks)
+    judged, needless = apply_consents(found, consents, given.refuse)
+    raise_for_errors(judged, BranchError)
+    if target.mode == "diff":
+        return PublishPlan(Action.DIFF, "the input `mode` asks for the diff only", (*judged, *_reversals(seen)))
+    if target.mode == "auto" and is_review:
+        reason = "pull and merge requests show what would change"
+        return PublishPlan(Action.DIFF, reason, (*judged, *_reversals(seen)))
+    return _publish_or_skip(target, given, seen, judged, needless)
+
+
+def _publish_or_skip(
+    target: TargetInputs,
+    given: ConsentInputs,
+    seen: Observed,
+    judged: tuple[Finding, ...],
+    consents: Sequence[Consent],
+) -> PublishPlan:
+    doubts, needless = apply_consents(_doubts(target.branch, seen.relations), consents, given.refuse)
+    raise_for_errors(doubts, BranchError)
+    for doubt in doubts:
+        if RULES[doubt.rule].skips and doubt.level is Level.NOTICE:
+            return PublishPlan(Action.SKIP, f"{doubt.message.rstrip('.')}; `allow: {doubt.allow}` publishes it anyway")
+    notices, _ = apply_consents(unused(needless), (), given.refuse)
+    raise_for_errors(notices, BranchError)
+    findings = (*judged, *doubts)
+    return PublishPlan(Action.PUBLISH, _reason(findings, seen.relations), (*findings, *notices))
+
+
+def _folder_findings(branch: str, seen: Observed) -> Iterator[Finding]:
+    """Yield what speaks against replacing the folders of this run: content of somebody else, and other folders."""
     if seen.is_foreign:
-        raise BranchError(
-            f"The branch `{target.branch}` has content that was not published by this tool.",
-            evidence=f"No folder of {seen.revision} holds a `hydrator.metadata` file.",
-            hint=_ADOPT_HINT,
+        message = (
+            f"The branch `{branch}` has content that was not published by this tool: no folder of {seen.revision} has "
+            "a `hydrator.metadata` file."
         )
+        yield Finding(Level.ERROR, "foreign-branch", message, hint=_HINT)
+        return
     for folder in seen.folders:
         for other in seen.others:
-            _refuse_overlap(target.branch, folder.path, other)
+            if _holds(folder.path, other) or _holds(other, folder.path):
+                yield _overlap(branch, folder.path, other)
         if folder.files and not folder.is_managed:
-            _refuse_content(target.branch, folder)
+            yield _foreign_content(branch, folder)
 
 
-def _refuse_overlap(branch: str, path: str, other: str) -> None:
-    if _holds(path, other) or _holds(other, path):
-        raise BranchError(
-            f"The folders `{path or '.'}` and `{other or '.'}` on `{branch}` would overlap, and a publish of one "
-            "removes files of the other.",
-            hint=_ADOPT_HINT,
-        )
-
-
-def _refuse_content(branch: str, folder: Folder) -> None:
-    some = "\n".join(f"  {name}" for name in sorted(folder.files)[:5])
-    raise BranchError(
-        f"The folder `{folder.path or '.'}` on `{branch}` has content that was not published by this tool.",
-        evidence=f"{len(folder.files)} files, for example:\n{some}",
-        hint=_ADOPT_HINT,
+def _overlap(branch: str, path: str, other: str) -> Finding:
+    message = (
+        f"The folders `{path or '.'}` and `{other or '.'}` on `{branch}` would overlap, and a publish of one removes "
+        "files of the other."
     )
+    return Finding(Level.ERROR, "overlapping-folders", message, hint=_HINT)
+
+
+def _foreign_content(branch: str, folder: Folder) -> Finding:
+    example = (
+        f"`{min(folder.files)}`, and {len(folder.files) - 1} more"
+        if len(folder.files) > 1
+        else f"`{min(folder.files)}`"
+    )
+    message = (
+        f"The folder `{folder.path or '.'}` on `{branch}` has content that was not published by this tool: {example}."
+    )
+    return Finding(Level.ERROR, "foreign-branch", message, hint=_HINT)
 
 
 def _holds(folder: str, other: str) -> bool:
     return not folder or other.startswith(f"{folder}/")
 
 
-def decide(target: TargetInputs, guards: GuardInputs, seen: Observed, *, is_review: bool) -> PublishPlan:
-    """Choose between publish, diff and skip.
+_REVERSALS = {Relation.OLDER: "older-source", Relation.DIVERGED: "diverged-source"}
 
-    Raises:
-        BranchError: the branch or a folder holds what somebody else has put there.
 
-    """
-    guard_folders(target, guards, seen)
-    if target.mode == "diff":
-        return PublishPlan(Action.DIFF, "the input `mode` asks for the diff only")
-    if target.mode == "auto" and is_review:
-        return PublishPlan(Action.DIFF, "pull and merge requests show what would change")
-    older = [path or "." for path, relation in seen.relations.items() if relation is Relation.OLDER]
-    if older and not guards.allow_rollback:
-        return PublishPlan(
-            Action.SKIP,
-            f"`{target.branch}` already holds a newer source commit at {', '.join(older)}; "
-            "`allow-rollback` publishes this older one anyway",
-        )
-    return PublishPlan(Action.PUBLISH, _reason(older, seen.relations), _warnings(seen.relations))
+def _reversals(seen: Observed) -> Iterator[Finding]:
+    """Warn that a diff shows more than what this source changes."""
+    for path, relation in seen.relations.items():
+        if relation in _REVERSALS:
+            message = (
+                f"What is published in `{path or '.'}` comes from a commit that is not in the history of this one: the "
+                "diff also shows what takes that back."
+            )
+            yield Finding(Level.WARNING, _REVERSALS[relation], message)
 
 
 _DOUBTS = {
-    Relation.DIVERGED: "the source commit recorded for `{path}` is not in the history of this one (a rewritten branch, "
-    "or another branch publishes to the same folder)",
-    Relation.UNKNOWN: "the source commit recorded for `{path}` can't be found any more, so it is not known whether "
-    "this run is newer",
+    Relation.OLDER: (Level.NOTICE, "older-source", "`{branch}` already holds a newer source commit at {paths}."),
+    Relation.DIVERGED: (
+        Level.WARNING,
+        "diverged-source",
+        "The source commit recorded for {paths} is not in the history of this one: was the branch rewritten?",
+    ),
+    Relation.UNKNOWN: (
+        Level.WARNING,
+        "unknown-source",
+        "The source commit recorded for {paths} can't be found any more: it is not known whether this run is newer.",
+    ),
 }
 
 
-def _warnings(relations: Mapping[str, Relation]) -> tuple[str, ...]:
-    doubtful = ((path, relation) for path, relation in relations.items() if relation in _DOUBTS)
-    return tuple(_DOUBTS[relation].format(path=path or ".") for path, relation in doubtful)
+def _doubts(branch: str, relations: Mapping[str, Relation]) -> Iterator[Finding]:
+    """Yield what is to be said about how the source commit relates to those that were published."""
+    for doubtful, (level, rule, message) in _DOUBTS.items():
+        paths = [path or "." for path, relation in relations.items() if relation is doubtful]
+        if paths:
+            yield Finding(level, rule, message.format(branch=branch, paths=", ".join(paths)))
 
 
-def _reason(older: Sequence[str], relations: Mapping[str, Relation]) -> str:
+def _reason(findings: Sequence[Finding], relations: Mapping[str, Relation]) -> str:
+    rules = {finding.rule for finding in findings}
     found = set(relations.values())
-    if older:
+    if "older-source" in rules:
         return "a rollback was asked for"
+    if "foreign-branch" in rules:
+        return "content of somebody else is replaced, as was allowed"
     if found == {Relation.FIRST}:
         return "nothing was published here before"
     if found == {Relation.SAME}:
         return "the same source commit was published before"
-    if _DOUBTS.keys() & found:
+    if rules & {"diverged-source", "unknown-source"}:
         return "this source commit is not known to be older than the one published before"
     return "this source commit is newer than the one published before"

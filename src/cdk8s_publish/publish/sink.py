@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from cdk8s_publish.model import Folder, Relation, RenderedManifests, Sha
+    from cdk8s_publish.model import CommitMessage, Folder, Relation, RenderedManifests, Sha
 
 
 class Claim(NamedTuple):
@@ -45,7 +45,8 @@ class Observed(NamedTuple):
     `revision` is what is published now, None while there is nothing. `folders` are those of the claim, and behind
     them the `abandoned` ones of apps that the run would have found and that are gone. `others` belong to other runs.
     `is_foreign` is true when the target has content, and none of it was published by us. `relations` says for each
-    folder how the source commit of this run relates to the one recorded there. `state` is the sink's own.
+    folder how the source commit of this run relates to the one recorded there, `messages` are those of the commits
+    since then. `state` is the sink's own.
     """
 
     revision: Sha | None
@@ -54,6 +55,7 @@ class Observed(NamedTuple):
     others: tuple[str, ...] = ()
     is_foreign: bool = False
     relations: Mapping[str, Relation] = MappingProxyType({})
+    messages: tuple[CommitMessage, ...] = ()
     state: object = None
 
 

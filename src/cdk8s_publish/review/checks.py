@@ -11,70 +11,53 @@ from collections import defaultdict
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
-from cdk8s_publish.errors import CheckError
-from cdk8s_publish.model import METADATA_FILE, ChangeKind, Finding, Level
+from cdk8s_publish.findings import by_severity
+from cdk8s_publish.model import METADATA_FILE, Finding, Level
 from cdk8s_publish.review.manifests import HELM_FILE, KUSTOMIZATION_FILES, MANIFESTS, parse, role
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
-    from cdk8s_publish.model import Change, Changes, Manifest, RenderedFile, RenderedManifests, ResourceId, Sha
-    from cdk8s_publish.review.manifests import Delta, Parsed
+    from cdk8s_publish.model import Manifest, RenderedFile, RenderedManifests, ResourceId, Sha
+    from cdk8s_publish.review.delta import Delta
+    from cdk8s_publish.review.manifests import Parsed
 
     ParseAll = Callable[[Callable[[RenderedFile], Parsed], Sequence[RenderedFile]], Iterable[Parsed]]
-
-REMOVAL_MINIMUM = 5
-"""Fewer removed resources than this are never "too many", whatever their share."""
-
-PRECIOUS = frozenset(
-    {
-        ("", "Namespace"),
-        ("", "PersistentVolume"),
-        ("", "PersistentVolumeClaim"),
-        ("apiextensions.k8s.io", "CustomResourceDefinition"),
-        ("apps", "StatefulSet"),
-    }
-)
-"""Group and kind of resources whose removal takes data, or other resources, with them."""
 
 KUSTOMIZED_RULES = frozenset({"invalid-yaml", "not-a-resource", "duplicate-resource"})
 """Rules that a kustomization file can make pointless, because the controller reads only what it lists."""
 
-CONSENT_HINT = (
-    "If that is intended, set allow-removals, or put the trailer `Allow-Removals: <reason>` into the source commit."
-)
+UNREADABLE_RULES = frozenset({"invalid-yaml", "not-a-resource"})
+"""Rules whose findings say that a part of a file can't be read."""
 
 _PLAIN_NAME = re.compile(rb"[A-Za-z0-9._:-]+")
 _SEARCH_MAXIMUM = 32
 """Up to so many names are searched for in unchanged files before parsing them; beyond it, parsing all is cheaper."""
-
-_LISTED = 20
-"""How many removed resources a message names."""
-
-
-class Policy(NamedTuple):
-    """What the user allowed."""
-
-    allow_empty: bool = False
-    allow_secrets: bool = False
-    allow_helm: bool = False
 
 
 class Checked(NamedTuple):
     """The result of all rules.
 
     `parsed` holds the manifests of every changed file, `before` those of every file of the tip that changed or is
-    gone; a file that can't be read is missing there. `manifests` is the number of resources rendered.
+    gone; a file that can't be read is missing there. `manifests` is the number of resources rendered; `is_complete`
+    says that no file was passed over.
     """
 
     findings: tuple[Finding, ...]
     parsed: Mapping[str, tuple[Manifest, ...]]
     before: Mapping[str, tuple[Manifest, ...]]
     manifests: int
+    is_complete: bool
+
+    def without(self, paths: AbstractSet[str]) -> Checked:
+        """Return the same as if these files could not be read at all."""
+        parsed = {path: manifests for path, manifests in self.parsed.items() if path not in paths}
+        before = {path: manifests for path, manifests in self.before.items() if path not in paths}
+        return self._replace(parsed=parsed, before=before)
 
 
-def check(delta: Delta, policy: Policy, old: Mapping[Sha, bytes], parse_all: ParseAll = map) -> Checked:
+def check(delta: Delta, old: Mapping[Sha, bytes], parse_all: ParseAll = map) -> Checked:
     """Apply every rule to what was rendered; `old` holds the bytes of `delta.wanted`, as far as they can be had.
 
     `parse_all` applies a function to every file: `map`, or something faster.
@@ -95,10 +78,11 @@ def check(delta: Delta, policy: Policy, old: Mapping[Sha, bytes], parse_all: Par
     findings += _names(delta.rendered)
     findings += _duplicates(places)
     findings += _dropped(delta, places, kept)
-    findings += () if policy.allow_helm else _helm(delta.rendered)
-    findings += () if policy.allow_secrets else _secrets(parsed)
-    findings += () if policy.allow_empty or count else [_nothing(delta)]
-    return Checked(_ordered(findings, delta), parsed, before, count)
+    findings += _helm(delta.rendered)
+    findings += _secrets(parsed)
+    findings += [] if count else [_nothing(delta)]
+    softened = _soften_below_kustomizations(findings, delta)
+    return Checked(by_severity(softened), parsed, before, count, is_complete=not kept)
 
 
 def _name(path: str) -> str:
@@ -233,20 +217,22 @@ def _secrets(parsed: Mapping[str, tuple[Manifest, ...]]) -> Iterator[Finding]:
                 f"{manifest.resource} holds readable values: everybody who can read the branch could read them.",
                 manifest.file,
                 manifest.resource,
-                "Use an ExternalSecret, a SealedSecret or SOPS, or set allow-secrets to publish it anyway.",
+                "Use an ExternalSecret, a SealedSecret or SOPS.",
             )
 
 
 def _helm(rendered: RenderedManifests) -> Iterator[Finding]:
     if any(file.path == HELM_FILE for file in rendered.files):
         message = "The app rendered a Helm chart, and Flux would read its Chart.yaml as a Kubernetes object."
-        hint = "Synthesize with `--format plain`, or set allow-helm."
+        hint = "Synthesize with `--format plain`."
         yield Finding(Level.ERROR, "helm-format", message, HELM_FILE, hint=hint)
 
 
 def _nothing(delta: Delta) -> Finding:
-    message = f"The app rendered no resource: publishing this would delete everything in {delta.rendered.path or '.'}."
-    return Finding(Level.ERROR, "nothing-rendered", message, hint="Set allow-empty if that is what you want.")
+    message = "The app rendered no resource, so there is nothing to publish."
+    if any(role(path) == MANIFESTS for path in delta.folder.files):
+        message = f"The app rendered no resource: this would delete everything in {delta.rendered.path or '.'}."
+    return Finding(Level.ERROR, "nothing-rendered", message)
 
 
 def _names(rendered: RenderedManifests) -> Iterator[Finding]:
@@ -270,76 +256,11 @@ def _names(rendered: RenderedManifests) -> Iterator[Finding]:
             yield Finding(Level.ERROR, "workflow-file", message, file.path, hint="Publish to another path.")
 
 
-def _ordered(findings: Iterable[Finding], delta: Delta) -> tuple[Finding, ...]:
-    """Sort by gravity, then file. Below a kustomization file the rules on resources only warn: it may not list them."""
-    paths = (file.path for file in delta.rendered.files if file.path.endswith(KUSTOMIZATION_FILES))
-    prefixes = tuple(path.removesuffix(_name(path)) for path in paths if _name(path) in KUSTOMIZATION_FILES)
-    softened = (
-        finding._replace(level=Level.WARNING)
-        if prefixes and finding.rule in KUSTOMIZED_RULES and finding.file.startswith(prefixes)
-        else finding
-        for finding in findings
-    )
-    return tuple(sorted(softened, key=lambda one: (list(Level).index(one.level), one.file, one.rule, one.message)))
-
-
-def located(findings: Iterable[Finding], path: str) -> Iterator[Finding]:
-    """Yield the findings about one of several apps with its folder on the branch, which says whose they are."""
-    return (finding._replace(file=f"{path}/{finding.file}".strip("/")) for finding in findings)
-
-
-def refuse(findings: Sequence[Finding]) -> None:
-    """Raise a CheckError that names the findings which are errors, if there are any."""
-    errors = [finding for finding in findings if finding.level is Level.ERROR]
-    if not errors:
-        return
-    count = len(errors)
-    raise CheckError(
-        errors[0].message + (f" ({count - 1} more finding{'s' * (count > 2)})" if count > 1 else ""),  # noqa: PLR2004
-        evidence="\n".join(map(str, errors)) if count > 1 or errors[0].file else "",
-        hint="\n".join(dict.fromkeys(finding.hint for finding in errors if finding.hint)),
-        findings=tuple(findings),
-    )
-
-
-def check_changes(changes: Sequence[Changes], *, consent: bool) -> tuple[Finding, ...]:
-    """Hold the removals of a run against the removal budget of each folder and of all; with `consent` they only warn.
-
-    A resource that moved to another folder of the same run is not removed.
-    """
-    moved = {None, *(item.resource for one in changes for item in one.of(ChangeKind.ADDED))}
-    gone = [[item for item in one.of(ChangeKind.REMOVED) if item.resource not in moved] for one in changes]
-    before = [
-        one.manifests - _resources(one, ChangeKind.ADDED) + _resources(one, ChangeKind.REMOVED) for one in changes
-    ]
-    findings = [
-        finding
-        for one, items, count in zip(changes, gone, before, strict=True)
-        for finding in _budget(items, count, one.path or ".", consent=consent)
-    ]
-    # Many small folders can vanish without any of them losing five.
-    findings = findings or _budget([*chain(*gone)], sum(before), "all folders of this run", consent=consent)
-    for item in chain(*gone):
-        if item.resource and (item.resource.group, item.resource.kind) in PRECIOUS:
-            finding = _removal("precious-removal", item.title, ", and with it what it holds.", consent=consent)
-            findings.append(finding._replace(file=item.file, resource=item.resource))
-    return tuple(findings)
-
-
-def _budget(gone: Sequence[Change], before: int, where: str, *, consent: bool) -> list[Finding]:
-    if len(gone) < REMOVAL_MINIMUM or 2 * len(gone) <= before:
-        return []
-    names = ", ".join(item.title for item in gone[:_LISTED])
-    more = f" and {len(gone) - _LISTED} more" if len(gone) > _LISTED else ""
-    what = f"{len(gone)} of {before} resources in {where}"
-    return [_removal("removal-budget", what, f": {names}{more}.", consent=consent)]
-
-
-def _removal(rule: str, what: str, rest: str, *, consent: bool) -> Finding:
-    if consent:
-        return Finding(Level.WARNING, rule, f"Consent was given to delete {what}{rest}")
-    return Finding(Level.ERROR, rule, f"This would delete {what}{rest}", hint=CONSENT_HINT)
-
-
-def _resources(changes: Changes, kind: ChangeKind) -> int:
-    return sum(item.resource is not None for item in changes.of(kind))
+def _soften_below_kustomizations(findings: Iterable[Finding], delta: Delta) -> Iterator[Finding]:
+    """Let the rules on resources only warn below a kustomization file: it may not list what they are about."""
+    files = [file.path for file in delta.rendered.files if _name(file.path) in KUSTOMIZATION_FILES]
+    folders = tuple(path.removesuffix(_name(path)) for path in files)
+    for finding in findings:
+        is_below = bool(folders) and finding.file.startswith(folders)
+        is_softened = is_below and finding.rule in KUSTOMIZED_RULES
+        yield finding._replace(level=Level.WARNING) if is_softened else finding

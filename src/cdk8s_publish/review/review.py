@@ -1,73 +1,98 @@
-"""Hold a render against what is published: the changes that publishing would make, and what the rules say of them."""
+"""Hold what was rendered against the rules and against what is published: the one entrance to this room."""
 
 from __future__ import annotations
 
-from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
-from cdk8s_publish.model import Level
-from cdk8s_publish.review import checks, diff
-from cdk8s_publish.review.manifests import delta
-from cdk8s_publish.review.parallel import halves
+from cdk8s_publish.consent import apply_consents, unused
+from cdk8s_publish.findings import by_severity, with_folder
+from cdk8s_publish.model import Changes, Finding, Folder, Level
+from cdk8s_publish.review import checks, diff, removals
+from cdk8s_publish.review.delta import delta
+from cdk8s_publish.rules import RULES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
-    from cdk8s_publish.model import Changes, Finding, Folder, RenderedManifests, Sha
+    from cdk8s_publish.consent import Consent
+    from cdk8s_publish.model import RenderedManifests, Sha
+    from cdk8s_publish.review.checks import Checked, ParseAll
+    from cdk8s_publish.review.delta import Delta
+
+
+class Published(NamedTuple):
+    """What the tip holds. `read` returns the bytes of its blobs; `abandoned` are folders whose app is gone."""
+
+    folders: tuple[Folder, ...]
+    read: Callable[[Iterable[Sha]], Mapping[Sha, bytes]]
+    abandoned: Container[str] = ()
 
 
 class Review(NamedTuple):
-    """What the checks say about a render against published folders. No finding is an error."""
+    """What a publish would change, and what the rules say about it. `folders` are those it was compared with."""
 
     folders: tuple[Folder, ...]
     changes: tuple[Changes, ...]
     findings: tuple[Finding, ...]
 
 
-class Guards(NamedTuple):
-    """What the user allowed. With `only_warns` removals refuse nothing: a review is where consent is given."""
-
-    allow_empty: bool = False
-    allow_secrets: bool = False
-    allow_helm: bool = False
-    allow_removals: bool = False
-    only_warns: bool = False
-
-
-def review(
-    rendered: tuple[RenderedManifests, ...],
-    folders: tuple[Folder, ...],
-    abandoned: tuple[str, ...],
-    read: Callable[[Iterable[Sha]], Mapping[Sha, bytes]],
-    guards: Guards,
+def review(  # noqa: PLR0913  # each is a value of its own; a bundle would be unpacked at once
+    rendered: Sequence[RenderedManifests],
+    published: Published,
+    consents: Sequence[Consent],
+    refusals: Sequence[Consent] = (),
+    *,
+    is_diff: bool = False,
+    parse_all: ParseAll = map,
 ) -> Review:
-    """Compare each render with the folder of the same path; `read` returns published files by digest.
+    """Compare each render with the folder of the same path, and judge every finding by the consents of this run.
 
-    `abandoned` are the folders whose apps are gone, which may be empty.
+    With `is_diff` removals only warn: a review is where consent is given, so it must be able to end well, and still
+    says what publishing will need.
 
-    Raises:
-        CheckError: a finding is an error.
-
+    Raises OSError when a rendered file can't be read.
     """
-    published = {folder.path: folder for folder in folders}
-    deltas = [delta(one, published[one.path]) for one in rendered]
-    old = read(sha for one in deltas for sha in one.wanted)
-    checked = []
-    for one in deltas:
-        policy = checks.Policy(
-            allow_empty=guards.allow_empty or one.folder.path in abandoned,
-            allow_secrets=guards.allow_secrets,
-            allow_helm=guards.allow_helm,
-        )
-        checked.append(checks.check(one, policy, old, halves))
-    findings = [result.findings for result in checked]
-    if len(deltas) > 1:
-        findings = [tuple(checks.located(found, one.folder.path)) for one, found in zip(deltas, findings, strict=True)]
-    found = tuple(chain.from_iterable(findings))
-    checks.refuse(found)
-    changes = tuple(diff.compare(one, result, old) for one, result in zip(deltas, checked, strict=True))
-    removals = checks.check_changes(changes, consent=guards.allow_removals)
-    if guards.only_warns:
-        removals = tuple(finding._replace(level=Level.WARNING) for finding in removals)
-    checks.refuse((*found, *removals))
-    return Review(folders, changes, (*found, *removals))
+    held = {folder.path: folder for folder in published.folders}
+    deltas = [delta(item, held[item.path]) for item in rendered]
+    old = published.read(sha for one in deltas for sha in one.wanted)
+    checked = [checks.check(one, old, parse_all) for one in deltas]
+    asked = [consent for consent in consents if not RULES[consent.rule].is_about_branch]
+    found, needless = apply_consents(_content_findings(deltas, checked, published.abandoned), asked, refusals)
+    unreadable = {finding.rule for finding in found if finding.level is Level.ERROR} & checks.UNREADABLE_RULES
+    readable = [_readable(result, unreadable) for result in checked]
+    changes = tuple(diff.compare(one, result, old) for one, result in zip(deltas, readable, strict=True))
+    removed: tuple[Finding, ...] = ()
+    if not unreadable:  # else nobody knows what the file that can't be read would keep
+        removed, needless = apply_consents(removals.removal_findings(changes), needless, refusals)
+    if is_diff:
+        removed = tuple(finding._replace(level=Level.WARNING) for finding in removed)
+    is_complete = all(result.is_complete for result in checked)
+    idle = [consent for consent in needless if _was_judged(consent, unreadable, is_complete=is_complete)]
+    notices, _ = apply_consents(unused(idle), (), refusals)
+    return Review(published.folders, changes, by_severity((*found, *removed, *notices)))
+
+
+def _content_findings(
+    deltas: Sequence[Delta], checked: Sequence[Checked], abandoned: Container[str]
+) -> Iterator[Finding]:
+    for one, result in zip(deltas, checked, strict=True):
+        path = one.folder.path
+        # An app that is gone renders nothing.
+        found = [finding for finding in result.findings if finding.rule != "nothing-rendered" or path not in abandoned]
+        yield from with_folder(found, path) if len(deltas) > 1 else found
+
+
+def _readable(checked: Checked, unreadable: AbstractSet[str]) -> Checked:
+    """Leave out the files that one of these rules refuses: a resource in them is neither there nor gone."""
+    flawed = {
+        finding.file for finding in checked.findings if finding.rule in unreadable and finding.level is Level.ERROR
+    }
+    return checked.without(flawed) if flawed else checked
+
+
+def _was_judged(consent: Consent, unreadable: AbstractSet[str], *, is_complete: bool) -> bool:
+    """Whether all that a consent is about was looked at, so that nobody needing it says something."""
+    if consent.rule in removals.RULES:
+        return not unreadable
+    return is_complete or not RULES[consent.rule].is_read_from_file

@@ -72,7 +72,7 @@ def open_sink(inputs: Inputs, source: Source, job: Job, claim: Claim) -> BranchS
     history = SourceHistory(
         source.checkout,
         open_source if remotes.source.url else None,
-        may_be_unknown=inputs.guards.allow_rollback,
+        may_be_unknown=any(consent.rule == "older-source" for consent in inputs.consent.allow),
     )
     origin = Origin(
         revision=source.revision,
@@ -80,6 +80,7 @@ def open_sink(inputs: Inputs, source: Source, job: Job, claim: Claim) -> BranchS
         default_branch=job.provider.context().default_branch,
         is_target=remotes.is_same_repository,
         relation=history.relation,
+        messages=history.messages,
     )
     repository = Repository(job.scratch / "target.git", remotes.target, environ, job.inherited)
     style = CommitStyle(inputs.commit, _signature(inputs.commit, job.environ))

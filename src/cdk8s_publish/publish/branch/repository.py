@@ -18,13 +18,14 @@ from cdk8s_publish.publish.branch import fast_import, hydrator
 from cdk8s_publish.publish.branch.access import access
 from cdk8s_publish.publish.branch.git_errors import explain
 from cdk8s_publish.publish.branch.git_process import GitRunner, relation
+from cdk8s_publish.publish.branch.messages import new_messages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from cdk8s_publish.input_values import History
-    from cdk8s_publish.model import RenderedFile
+    from cdk8s_publish.model import CommitMessage, RenderedFile
     from cdk8s_publish.publish.branch.access import Access
     from cdk8s_publish.publish.branch.fast_import import FolderWrite, Identity
 
@@ -274,12 +275,16 @@ class Repository:
                     f"Can't tell whether the published {recorded[:12]} is newer: {error}",
                     evidence=error.evidence,
                     hint="Check the whole history out (`fetch-depth: 0`, `GIT_DEPTH: 0`), or give a token that may "
-                    "read the source repository; `allow-rollback` publishes without knowing.",
+                    "read the source repository; `allow: older-source` publishes without knowing.",
                 ) from None
             known = relation(self._git, recorded, own)
             if known is not None:
                 return known
         return Relation.DIVERGED
+
+    def messages(self, records: Sequence[Sha], own: Sha) -> tuple[CommitMessage, ...] | None:
+        """Return the messages of the commits that `own` has and no record has, as far as `relation` fetched them."""
+        return new_messages(self._git, records, own)
 
     def store(self, files: Sequence[RenderedFile]) -> None:
         """Store the bytes of rendered files."""

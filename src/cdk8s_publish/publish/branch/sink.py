@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from cdk8s_publish import report
 from cdk8s_publish.errors import BranchError, InputError, RemoteError
+from cdk8s_publish.findings import raise_for_errors
 from cdk8s_publish.git_names import is_ref_name
-from cdk8s_publish.model import Relation
+from cdk8s_publish.model import Finding, Level, Relation
 from cdk8s_publish.publish.branch import hydrator
 from cdk8s_publish.publish.branch.fast_import import FolderWrite, Identity
 from cdk8s_publish.publish.branch.repository import NOTES_REF, RefMove
 from cdk8s_publish.publish.sink import Claim, Observed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from cdk8s_publish.inputs import CommitInputs
-    from cdk8s_publish.model import Folder, RenderedManifests, Sha, SourceRevision
+    from cdk8s_publish.model import CommitMessage, Folder, RenderedManifests, Sha, SourceRevision
     from cdk8s_publish.publish.branch.repository import Repository, Tip
 
 _log = logging.getLogger(__name__)
@@ -31,7 +32,8 @@ class Origin(NamedTuple):
     """Where the manifests come from. `url` is the repository of the sources, without credentials.
 
     `is_target` is true when the target branch is in that repository; `default_branch` is its default branch where the
-    CI product says so. `relation` compares the commit recorded on the branch with the one that is rendered.
+    CI product says so. `relation` compares the commit recorded on the branch with the one that is rendered, `messages`
+    returns what the commits say that came after the recorded ones.
     """
 
     revision: SourceRevision
@@ -39,6 +41,7 @@ class Origin(NamedTuple):
     default_branch: str
     is_target: bool
     relation: Callable[[Sha], Relation]
+    messages: Callable[[Sequence[Sha]], tuple[CommitMessage, ...]]
 
 
 class CommitStyle(NamedTuple):
@@ -83,6 +86,7 @@ class BranchSink:
             others=tuple(path for path in tip.managed if path not in own),
             is_foreign=bool(tip.entries) and not tip.is_managed,
             relations={folder.path: self._relation(folder) for folder in folders},
+            messages=self._origin.messages(sorted({folder.record for folder in folders if folder.record})),
             state=tip,
         )
 
@@ -227,22 +231,24 @@ def guard_branch(origin: Origin, tip: Tip) -> None:
         BranchError: the target branch is the one that is built from, or the default branch of its repository.
 
     """
+    raise_for_errors(_branch_findings(origin, tip), BranchError)
+
+
+def _branch_findings(origin: Origin, tip: Tip) -> list[Finding]:
     source = origin.revision
     is_source = origin.is_target and tip.branch == source.branch
     # A repository may have names that we can't compare, and a detached HEAD says no branch: the commit tells as well.
     is_rendered = tip.sha == source.sha and source.branch in {"", tip.branch}
     if is_source or is_rendered:
-        raise BranchError(
-            f"`{tip.branch}` is the branch that is being rendered; publishing to it would replace your sources.",
-            hint=_BRANCH_HINT,
-        )
+        message = f"`{tip.branch}` is the branch that is being rendered; publishing to it would replace your sources."
+        return [Finding(Level.ERROR, "source-branch", message, hint=_BRANCH_HINT)]
     defaults = {tip.default_branch, origin.default_branch if origin.is_target else ""}
     # An empty repository makes the first branch that is pushed its default: such a branch is ours from the start.
     is_ours = tip.is_managed and not origin.is_target
     if tip.branch in defaults and not is_ours:
-        raise BranchError(
-            f"`{tip.branch}` is the default branch of the repository; it is never overwritten.", hint=_BRANCH_HINT
-        )
+        message = f"`{tip.branch}` is the default branch of the repository; it is never overwritten."
+        return [Finding(Level.ERROR, "default-branch", message, hint=_BRANCH_HINT)]
+    return []
 
 
 def _matches(directory: str, pattern: str) -> bool:

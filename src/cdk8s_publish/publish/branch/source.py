@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import TYPE_CHECKING
 
 from cdk8s_publish.errors import InputError, RemoteError
 from cdk8s_publish.model import Relation, Sha, SourceRevision
 from cdk8s_publish.publish.branch.git_process import GitRunner, relation
+from cdk8s_publish.publish.branch.messages import MESSAGES_MAXIMUM, message, new_messages
 from cdk8s_publish.publish.branch.urls import absolute, split_credential
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from cdk8s_publish.model import CommitMessage
     from cdk8s_publish.publish.branch.repository import Repository
+
+_log = logging.getLogger(__name__)
 
 
 class Checkout:
@@ -76,9 +81,17 @@ class Checkout:
             return None if code else Relation.DIVERGED
         return known
 
+    def messages(self, records: Sequence[Sha]) -> tuple[CommitMessage, ...] | None:
+        """Return the messages of the commits that HEAD has and no record has; None where local history can't tell."""
+        return new_messages(self._runner, records, self.head)
+
+    def message(self) -> tuple[CommitMessage, ...]:
+        """Return the message of HEAD."""
+        return message(self._runner, self.head)
+
 
 class SourceHistory:
-    """Compares source commits with the one that is checked out: by the checkout, else by asking its remote."""
+    """What is between a recorded commit and the one that is checked out: asked of the checkout, then of its remote."""
 
     def __init__(
         self, checkout: Checkout, open_remote: Callable[[], Repository] | None, *, may_be_unknown: bool
@@ -89,6 +102,7 @@ class SourceHistory:
         """
         self._checkout, self._open_remote, self._may_be_unknown = checkout, open_remote, may_be_unknown
         self._known: dict[Sha, Relation] = {}
+        self._remote: Repository | None = None
 
     def relation(self, recorded: Sha) -> Relation:
         """Return how the checked out commit relates to a recorded one; each is looked up once.
@@ -105,9 +119,30 @@ class SourceHistory:
     def _ask(self, recorded: Sha) -> Relation:
         if self._open_remote is None:
             return Relation.UNKNOWN
+        self._remote = self._remote or self._open_remote()
         try:
-            return self._open_remote().relation(recorded, self._checkout.head)
+            return self._remote.relation(recorded, self._checkout.head)
         except RemoteError:
             if self._may_be_unknown:
                 return Relation.UNKNOWN
             raise
+
+    def messages(self, records: Sequence[Sha]) -> tuple[CommitMessage, ...]:
+        """Return the messages of the commits that HEAD has and no record has, newest first.
+
+        Without a record that is HEAD, with what it merged. It is HEAD alone where the history ends before it reaches a
+        record, or there are more than `MESSAGES_MAXIMUM` commits. A commit that was recorded is never among them.
+
+        Raises:
+            RemoteError: the remote can't be asked.
+
+        """
+        if any(self.relation(recorded) in {Relation.SAME, Relation.OLDER} for recorded in records):
+            return ()
+        found = self._checkout.messages(records)
+        if found is None and self._remote is not None:
+            found = self._remote.messages(records, self._checkout.head)
+        if found is None or len(found) > MESSAGES_MAXIMUM:
+            _log.info("Only the newest source commit is searched for `Allow:`; the history has a gap here")
+            found = self._checkout.message()
+        return found

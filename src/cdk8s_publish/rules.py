@@ -1,0 +1,160 @@
+"""Every rule by its name: what it finds, how severe that is, and whether a finding of it may pass.
+
+The table in docs/reference/checks.md is written from this one.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
+
+from cdk8s_publish.model import Level
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Rule(NamedTuple):
+    """One rule.
+
+    `level` is that of its findings, unless the reference says otherwise. `never` says why no consent lets them pass; it
+    is empty for a rule that may be allowed. Where a rule `skips`, its findings end the run without an error.
+
+    `is_about_branch` rules are judged before anything is rendered. Findings of a rule that is `is_about_resource` name
+    one. A rule that is `is_read_from_file` is not judged again for files that did not change since they were published.
+    """
+
+    name: str
+    level: Level
+    meaning: str
+    never: str = ""
+    is_about_branch: bool = False
+    is_about_resource: bool = False
+    is_read_from_file: bool = False
+    skips: bool = False
+
+
+_ALL = (
+    Rule(
+        "nothing-rendered",
+        Level.ERROR,
+        "no resource at all was rendered: publishing that deletes everything that was published",
+    ),
+    Rule("removal-budget", Level.ERROR, "[too many resources](#the-removal-budget) would be deleted"),
+    Rule(
+        "precious-removal",
+        Level.ERROR,
+        "a resource would be deleted that takes data, or other resources, with it",
+        is_about_resource=True,
+    ),
+    Rule(
+        "plain-secret",
+        Level.ERROR,
+        "a `Secret` with readable `data` or `stringData`",
+        is_about_resource=True,
+        is_read_from_file=True,
+    ),
+    Rule("invalid-yaml", Level.ERROR, "the file does not parse", is_read_from_file=True),
+    Rule(
+        "not-a-resource",
+        Level.ERROR,
+        "a document is no Kubernetes object: `apiVersion`, `kind` or `metadata.name` is missing or of the wrong type",
+        is_read_from_file=True,
+    ),
+    Rule(
+        "duplicate-resource",
+        Level.ERROR,
+        "two documents have the same group, kind, namespace and name",
+        is_about_resource=True,
+        is_read_from_file=True,
+    ),
+    Rule(
+        "dropped-resource",
+        Level.ERROR,
+        "the app wrote a resource to a file and then overwrote it: cdk8s names files without namespace and API group",
+        is_about_resource=True,
+    ),
+    Rule(
+        "not-publishable",
+        Level.ERROR,
+        "a link out of the folder, a device, an entry named like `.git`",
+        never="git can't hold it, or it would publish files from outside the folder",
+    ),
+    Rule(
+        "reserved-name",
+        Level.ERROR,
+        "the name `hydrator.metadata`, or a resource in a file that kustomize reads as its own configuration",
+        never="the file would be read as something else than what it is",
+    ),
+    Rule(
+        "workflow-file",
+        Level.ERROR,
+        "the file would be run as a workflow on the target branch",
+        never="what an app renders must not become code that your CI runs",
+    ),
+    Rule(
+        "git-attributes",
+        Level.ERROR,
+        "a `.gitattributes` would let git rewrite published bytes",
+        never="what is published must stay what was rendered",
+    ),
+    Rule("helm-format", Level.ERROR, "the app rendered a Helm chart: Flux would read `Chart.yaml` as an object"),
+    Rule("validation", Level.ERROR, "what a validation plugin in `cdk8s.yaml` reported; some of it only warns"),
+    Rule("empty-file", Level.WARNING, "a chart rendered nothing"),
+    Rule(
+        "source-ignore",
+        Level.WARNING,
+        "a `.sourceignore` makes Flux leave out what it matches, wherever it is below the path",
+    ),
+    Rule("kustomization", Level.NOTICE, "Flux and Argo CD apply only what this file lists"),
+    Rule("unknown-input", Level.WARNING, "a variable `INPUT_…` is no input; the closest name is suggested"),
+    Rule("unreadable-consent", Level.WARNING, "a trailer `Allow:` names no rule that may pass, or gives no reason"),
+    Rule("unused-consent", Level.NOTICE, "a rule was allowed, and nothing needed it"),
+    Rule(
+        "source-branch",
+        Level.ERROR,
+        "the target branch is the branch that is rendered",
+        never="publishing to it would replace your sources",
+        is_about_branch=True,
+    ),
+    Rule(
+        "default-branch",
+        Level.ERROR,
+        "the target branch is the default branch of its repository",
+        never="that is where people expect sources",
+        is_about_branch=True,
+    ),
+    Rule(
+        "foreign-branch",
+        Level.ERROR,
+        "the branch, or the folder on it, has content that was not published by cdk8s-publish",
+        is_about_branch=True,
+    ),
+    Rule(
+        "overlapping-folders",
+        Level.ERROR,
+        "the folder holds another published folder, or is in one: a publish of one removes files of the other",
+        is_about_branch=True,
+    ),
+    Rule(
+        "older-source",
+        Level.NOTICE,
+        "the branch already holds a newer source commit: the run ends `skipped`",
+        is_about_branch=True,
+        skips=True,
+    ),
+    Rule(
+        "diverged-source",
+        Level.WARNING,
+        "the commit that was published last is not in the history of the one that is rendered",
+        is_about_branch=True,
+    ),
+    Rule(
+        "unknown-source",
+        Level.WARNING,
+        "the commit that was published last can't be found any more",
+        is_about_branch=True,
+    ),
+)
+
+RULES: Mapping[str, Rule] = MappingProxyType({rule.name: rule for rule in _ALL})
