@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-import itertools
 import re
 import shlex
 from typing import TYPE_CHECKING, Any
@@ -32,8 +30,6 @@ PAGES = sorted(
 )
 FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 NAMES = {spec.name for spec in INPUTS}
-AHEAD = frozenset({"allow", "refuse"})
-"""Inputs that the pages describe before the program has them; a test below fails as soon as it does."""
 
 
 def parser(name: str) -> argparse.ArgumentParser:
@@ -100,17 +96,7 @@ def commands(page: Path) -> Iterator[list[str]]:
         for line in block.splitlines():
             call = re.match(r"\$ cdk8s-publish\b([^|>#]*)", line)
             if call:
-                yield without_ahead(shlex.split(call[1]))
-
-
-def without_ahead(arguments: list[str]) -> list[str]:
-    options = {f"--{name}" for name in AHEAD}
-    before = ["", *arguments]
-    return [word for word, last in zip(arguments, before, strict=False) if word not in options and last not in options]
-
-
-def test_inputs_ahead_of_the_program__are_still_missing() -> None:
-    assert not AHEAD & NAMES, "remove AHEAD: the program has these inputs"
+                yield shlex.split(call[1])
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
@@ -144,7 +130,7 @@ def test_page__yaml_names_inputs_that_exist(page: Path) -> None:
             for step in steps(document):
                 used = str(step.get("uses", ""))
                 if used.removeprefix("docker://ghcr.io/").startswith("cdk8s-publish/"):
-                    given = {key: value for key, value in (step.get("with") or {}).items() if key not in AHEAD}
+                    given = step.get("with") or {}
                     assert set(given) <= NAMES
                     assert "token" in given or not used.startswith("docker:"), "an image has no default for the token"
                     # Expressions are GitHub's: they stand for a value that would do.
@@ -156,7 +142,7 @@ def test_page__yaml_names_inputs_that_exist(page: Path) -> None:
                         }
                     )
                 if ".gitlab-ci-template" in str(step.get("remote", "")):
-                    assert set(step.get("inputs", {})) <= NAMES | AHEAD | plumbing
+                    assert set(step.get("inputs", {})) <= NAMES | plumbing
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
@@ -165,22 +151,6 @@ def test_page__outputs_exist(page: Path) -> None:
     assert set(re.findall(r"\.outputs\.([\w-]+)", text)) - {"token"} <= set(OUTPUTS)
     variables = {f"PUBLISH_{name.upper().replace('-', '_')}" for name in OUTPUTS}
     assert set(re.findall(r"\$(PUBLISH_\w+)", text)) <= variables
-
-
-def rules() -> Iterator[str]:
-    """Yield the name of each rule: the first plain word that makes a finding, or the error that becomes one."""
-    for source in (ROOT / "src").rglob("*.py"):
-        for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in {"Finding", "_FlawError", "_removal"}:
-                values = [*node.args, *(keyword.value for keyword in node.keywords if keyword.arg == "rule")]
-                texts = (str(value.value) for value in values if isinstance(value, ast.Constant))
-                yield from itertools.islice((text for text in texts if re.fullmatch(r"[a-z]+(-[a-z]+)*", text)), 1)
-
-
-def test_checks_page__lists_every_rule() -> None:
-    page = (ROOT / "docs/reference/checks.md").read_text(encoding="utf-8")
-    listed = re.findall(r"^\| `([a-z-]+)` \| (?:error|warning|notice)", page, re.MULTILINE)
-    assert sorted(set(rules())) == sorted(listed)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
