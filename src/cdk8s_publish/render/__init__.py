@@ -59,9 +59,9 @@ def render(apps: Sequence[App], how: How) -> tuple[RenderedManifests, ...]:
     return _all_or_error(apps, cast("list[RenderedManifests | Cdk8sPublishError]", outcomes[-len(apps) :]))
 
 
-def copy_checkout(private: Path, run_as: RunAs) -> Path:
+def copy_checkout(scratch: Path, run_as: RunAs) -> Path:
     """Return the copy of the checkout for apps that are not hermetic; it is made once, at the first call."""
-    copy = private / "source"
+    copy = scratch / "source"
     if not copy.exists():
         copy_workspace(run_as.workspace, copy, run_as.owner, left_out=[run_as.cache] if run_as.cache else [])
     return copy
@@ -106,8 +106,8 @@ def _tasks(apps: Sequence[App], copies: Sequence[Path], how: How) -> list[Task]:
             for step in app.install:
                 if step.is_compilation is is_compilation and (copy, step) not in numbers:
                     numbers[copy, step] = len(tasks)
-                    private = how.scratch / f"install-{len(tasks)}"
-                    work = partial(_install, step, copy, private, how.run_as)
+                    scratch = how.scratch / f"install-{len(tasks)}"
+                    work = partial(_install, step, copy, scratch, how.run_as)
                     tasks.append(Task(_title(step, app, how), work, *_order(app, copy, earlier)))
     for number, (app, copy) in enumerate(zip(apps, copies, strict=True)):
         render_it = partial(_render_one, app, copy, how.scratch / f"app-{number}", how.run_as)
@@ -127,14 +127,14 @@ def _title(step: Step, app: App, how: How) -> str:
     return f"{'Compile' if step.is_compilation else 'Install'} in {step.directory or ROOT}{whose}"
 
 
-def _install(step: Step, copy: Path, private: Path, run_as: RunAs, on_line: Callable[[str], None]) -> None:
-    install(step, AppEnvironment(step.directory, copy, private, run_as, on_line))
+def _install(step: Step, copy: Path, scratch: Path, run_as: RunAs, on_line: Callable[[str], None]) -> None:
+    install(step, AppEnvironment(step.directory, copy, scratch, run_as, on_line))
 
 
 def _render_one(
-    app: App, copy: Path, private: Path, run_as: RunAs, on_line: Callable[[str], None]
+    app: App, copy: Path, scratch: Path, run_as: RunAs, on_line: Callable[[str], None]
 ) -> RenderedManifests:
-    where = AppEnvironment(app.directory, copy, private, run_as, on_line)
+    where = AppEnvironment(app.directory, copy, scratch, run_as, on_line)
     if app.config.get("imports"):
         variables = where.variables()
         run = partial(where.run, environ=variables)

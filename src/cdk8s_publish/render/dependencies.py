@@ -76,22 +76,31 @@ def plan_installation(workspace: Path, directory: str, language: str, command: s
     """
     ecosystems = _ecosystems(language, command)
     found = _find(workspace, directory, ecosystems)
-    ecosystem = found.ecosystem.name if found else ecosystems[0].name if len(ecosystems) == 1 else ""
+    ecosystem = _name(found, ecosystems)
     if install == "none":
         return Installation(ecosystem, nothing_installed="the input `install` is `none`")
     if install != "auto":
         return Installation(ecosystem, (Step(install, directory, "the input `install`"),))
     own = _own_installation(found, node.script(workspace / directory, command) or command)
-    steps = _install_steps(workspace, found) if found and not own else ()
-    if ecosystem == NODE.name:
-        steps += _compile_steps(workspace, directory, command, steps[0].manager if steps else None)
-    if steps:
-        return Installation(ecosystem, steps)
     if own:
-        is_locked = found is not None and found.manager.is_locked
-        warning = "" if is_locked else f"There is no lock file for what the app command installs: {_NEWEST}"
-        return Installation(ecosystem, (), f"the app command does that by itself (`{own}`)", warning)
-    return Installation(ecosystem, nothing_installed=_nothing_installed(directory, found))
+        return _left_to_app(ecosystem, found, own)
+    steps = _install_steps(workspace, found) if found else ()
+    if ecosystem == NODE.name:
+        steps += _compile_steps(workspace, directory, command, found.manager if found else None)
+    return Installation(ecosystem, steps, "" if steps else _nothing_installed(directory, found))
+
+
+def _left_to_app(ecosystem: str, found: _Found | None, own: str) -> Installation:
+    is_locked = found is not None and found.manager.is_locked
+    warning = "" if is_locked else f"There is no lock file for what the app command installs: {_NEWEST}"
+    return Installation(ecosystem, (), f"the app command does that by itself (`{own}`)", warning)
+
+
+def _name(found: _Found | None, ecosystems: tuple[Ecosystem, ...]) -> str:
+    """Return the name of the ecosystem that was found, or of the only one that counts; else ''."""
+    if found:
+        return found.ecosystem.name
+    return ecosystems[0].name if len(ecosystems) == 1 else ""
 
 
 def upwards(directory: str) -> list[str]:
@@ -115,16 +124,21 @@ def _find(workspace: Path, directory: str, ecosystems: tuple[Ecosystem, ...]) ->
     In a workspace of several packages the lock file is in a folder above the app. What lies above the nearest files can
     be another project's: it counts where it is of the same ecosystem.
     """
-    found = list[_Found]()
+    candidates = _candidates(workspace, directory, ecosystems)
+    nearest = {one.ecosystem.name for one in candidates if one.directory == candidates[0].directory}
+    related = [one for one in candidates if one.ecosystem.name in nearest]
+    locked = [one for one in related if one.manager.is_locked]
+    return next(iter([*locked, *related]), None)
+
+
+def _candidates(workspace: Path, directory: str, ecosystems: tuple[Ecosystem, ...]) -> list[_Found]:
+    """Return the package managers whose files are in the app's folder or above it, the nearest first."""
+    candidates = list[_Found]()
     for folder in upwards(directory):
         path = os.fspath(workspace / folder)
         for ecosystem in ecosystems:
-            found += [_Found(ecosystem, one, folder) for one in ecosystem.managers if one.is_found_in(path)]
-    if not found:
-        return None
-    nearest = {one.ecosystem.name for one in found if one.directory == found[0].directory}
-    related = [one for one in found if one.ecosystem.name in nearest]
-    return next((one for one in related if one.manager.is_locked), related[0])
+            candidates += [_Found(ecosystem, one, folder) for one in ecosystem.managers if one.is_found_in(path)]
+    return candidates
 
 
 def _own_installation(found: _Found | None, command: str) -> str:
@@ -132,12 +146,13 @@ def _own_installation(found: _Found | None, command: str) -> str:
 
     What the same manager has installed as it is locked, the command finds there and leaves alone.
     """
-    patterns = (ecosystem.own_installation for ecosystem in ECOSYSTEMS if ecosystem.own_installation)
-    match = next(filter(None, (re.search(pattern, command) for pattern in patterns)), None)
+    pattern = "|".join(ecosystem.own_installation for ecosystem in ECOSYSTEMS if ecosystem.own_installation)
+    match = re.search(pattern, command)
     if not match:
         return ""
-    is_same = found is not None and found.manager.is_locked and found.manager.program == match[0].split()[0]
-    return "" if is_same else match[0]
+    program = match[0].split()[0]
+    is_locked = found is not None and found.manager.is_locked and found.manager.program == program
+    return "" if is_locked else match[0]
 
 
 def _install_steps(workspace: Path, found: _Found) -> tuple[Step, ...]:

@@ -144,18 +144,18 @@ def _cache_folder(given: str, root: Path) -> Path:
 
 
 class AppEnvironment:
-    """Where commands of one app run: its folder in a copy of the checkout, and private folders to write to."""
+    """Where commands of one app run: its folder in a copy of the checkout, and folders of its own to write to."""
 
     def __init__(
-        self, directory: str, source: Path, private: Path, run_as: RunAs, on_line: Callable[[str], None]
+        self, directory: str, source: Path, scratch: Path, run_as: RunAs, on_line: Callable[[str], None]
     ) -> None:
-        """Make the private folders. `source` is the copy of the checkout, `on_line` gets what commands print."""
-        self.source, self.private, self.on_line = source, private, on_line
+        """Make the folders. `source` is the copy of the checkout, `on_line` gets what commands print."""
+        self.source, self.scratch, self.on_line = source, scratch, on_line
         self._run_as, self.timeout_s = run_as, run_as.timeout_s
         self.folder = source / directory
-        self.home, self.tmp = run_as.home or private / "home", private / "tmp"
+        self.home, self.tmp = run_as.home or scratch / "home", scratch / "tmp"
         self.cache = run_as.cache or self.home / ".cache"
-        for folder in (private, self.home, self.tmp):
+        for folder in (scratch, self.home, self.tmp):
             self.make(folder)
 
     def make(self, folder: Path) -> Path:
@@ -182,7 +182,7 @@ class AppEnvironment:
         return folders
 
     def variables(self, *, is_app: bool = False) -> dict[str, str]:
-        """Return the environment of the installer or the app; the user's variables win, but for private folders."""
+        """Return the environment of the installer or the app; the user's variables win, but for its own folders."""
         given = self._given(is_app=is_app)
         return {
             **self._cache_variables(),
@@ -239,7 +239,7 @@ class AppEnvironment:
         return f'{given} "-Duser.home={self.home}" "-Djava.io.tmpdir={self.tmp}"'.strip()
 
 
-def with_usable_cache(run_as: RunAs, private: Path) -> RunAs:
+def with_usable_cache(run_as: RunAs, scratch: Path) -> RunAs:
     """Return the same with its cache folder made; without one where the user who runs the apps can't write to it."""
     folder = run_as.cache
     if folder is None:
@@ -255,6 +255,6 @@ def with_usable_cache(run_as: RunAs, private: Path) -> RunAs:
     if run_as.owner is None:
         is_usable = os.access(folder, os.W_OK | os.X_OK)
     else:
-        probe = AppEnvironment("", folder, private, run_as._replace(cache=None), _log.debug)
+        probe = AppEnvironment("", folder, scratch, run_as._replace(cache=None), _log.debug)
         is_usable = probe.run("test -w . && test -x .", {}).returncode == 0
     return run_as if is_usable else run_as._replace(cache=None)

@@ -45,20 +45,21 @@ def fingerprints(apps: Sequence[App], run_as: RunAs, toolchain: Toolchain) -> di
     if run_as.visible is None:
         return {}
     files = dict(digests(run_as.workspace, [run_as.cache] if run_as.cache else []))
+    unknown = [name for name, digest in files.items() if not digest]
     groups = _group_digests(files.items(), apps)
     variables = [(name, run_as.environ.get(name)) for name in sorted(run_as.visible)]
     shared = [FORMAT, __version__, os.uname().sysname, os.uname().machine, variables, run_as.has_type_check]
     found = {}
     for app in apps:
-        hidden = hidden_folders(app, apps)
-        reason = _reason_against(app, files, hidden) or imports.reason_against(app, run_as.workspace)
+        reason = _reason_against(app, apps, unknown) or imports.reason_against(app, run_as.workspace)
         if reason:
             _log.warning("hermetic: %s is rendered every time, because %s", app.name, reason)
             continue
+        hidden = hidden_folders(app, apps)
         seen = [(folder, digest) for folder, digest in groups if not _is_below(folder, hidden)]
         manifests = [(name, files.get(name)) for name in covered_manifests(app, apps, run_as.workspace)]
         own = _own_parts(app, files, toolchain)
-        found[app.path] = hashlib.sha256(json.dumps([shared, own, seen, manifests]).encode()).hexdigest()
+        found[app.path] = _digest([shared, own, seen, manifests])
     return found
 
 
@@ -74,12 +75,22 @@ def covered_manifests(app: App, apps: Sequence[App], workspace: Path) -> tuple[s
     Yarn and uv refuse a lock file that names a package of the workspace which is not there. Go installs each module by
     itself, and refuses a go.work that names one which is not there.
     """
-    above = PurePosixPath(app.directory).parents
-    is_in_go_workspace = app.language == "go" and any((workspace / folder / "go.work").is_file() for folder in above)
-    roots = ("",) if is_in_go_workspace else tuple(step.directory for step in app.install)
-    folders = [folder for folder in hidden_folders(app, apps) if _is_below(folder, roots)]
-    files = (f"{folder}/{name}" for folder in folders for name in _MANIFESTS)
-    return tuple(file for file in files if _is_plain_file(workspace.resolve(), file))
+    roots = _installed_folders(app, workspace)
+    found = list[str]()
+    for folder in hidden_folders(app, apps):
+        if _is_below(folder, roots):
+            names = [f"{folder}/{name}" for name in _MANIFESTS]
+            found += [name for name in names if _is_plain_file(workspace.resolve(), name)]
+    return tuple(found)
+
+
+def _installed_folders(app: App, workspace: Path) -> tuple[str, ...]:
+    """Return the folders of the checkout in which something is installed for an app; '' is the root."""
+    if app.language == "go":
+        above = PurePosixPath(app.directory).parents
+        if any((workspace / folder / "go.work").is_file() for folder in above):
+            return ("",)
+    return tuple(step.directory for step in app.install)
 
 
 def _own_parts(app: App, files: Mapping[str, str], toolchain: Toolchain) -> list[object]:
@@ -88,13 +99,17 @@ def _own_parts(app: App, files: Mapping[str, str], toolchain: Toolchain) -> list
     return [app.directory, app.output, commands, toolchain.versions(app, files), programs]
 
 
-def _reason_against(app: App, files: Mapping[str, str], hidden: Sequence[str]) -> str:
-    """Return why an app's render is not determined by its files; '' where it is."""
+def _reason_against(app: App, apps: Sequence[App], unknown: Sequence[str]) -> str:
+    """Return why an app's render is not determined by its files; '' where it is.
+
+    `unknown` are links to folders outside the checkout: nobody knows what an app reads there.
+    """
     if not app.install:
         what = "nothing that this run installs says which versions of its dependencies it uses"
         return f"{what}: {app.nothing_installed}"
-    for name, digest in files.items():
-        if not digest and not _is_below(name, hidden):
+    hidden = hidden_folders(app, apps)
+    for name in unknown:
+        if not _is_below(name, hidden):
             return f"{name} is a link to a folder outside the checkout"
     return next((step.warning for step in app.install if step.warning), "")
 
@@ -113,9 +128,11 @@ def _group_digests(files: Iterable[tuple[str, str]], apps: Sequence[App]) -> lis
     groups: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for name, digest in files:
         groups[owner(name)].append((name, digest))
-    return [
-        (folder, hashlib.sha256(json.dumps(group).encode()).hexdigest()) for folder, group in sorted(groups.items())
-    ]
+    return [(folder, _digest(group)) for folder, group in sorted(groups.items())]
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()
 
 
 def _is_below(name: str, folders: Collection[str]) -> bool:

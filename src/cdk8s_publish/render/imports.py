@@ -35,6 +35,14 @@ FORMAT = b"2"
 
 _PINNED = r"k8s(@.*)?|(helm|github):.*@.+"
 """Specs that mean the same thing every time; `k8s` alone is a version that is fixed in the CLI."""
+_MISSING_CLI = (
+    "`cdk8s import` is the cdk8s CLI's work: add `cdk8s-cli` to the app's development dependencies, install it before "
+    "this step, or commit the generated imports."
+)
+_BAD_SPEC = (
+    "A spec could not be downloaded or read. Commit the generated imports (mind a `*.tgz` line in .gitignore: "
+    "`_jsii/*.tgz` belongs to them), or save the CRD as a file in the repository and name that in `imports`."
+)
 
 
 class Tools(NamedTuple):
@@ -54,19 +62,19 @@ def ensure(app: App, folder: Path, tools: Tools) -> None:
 
     """
     specs, folders = _specs(app), _folders(app)
+    if specs and app.language not in LANGUAGES:
+        tools.on_line(f"imports: left alone, `language` in cdk8s.yaml is none of {', '.join(LANGUAGES)}")
     if not _is_needed(app, folder):
-        if specs and app.language not in LANGUAGES:
-            tools.on_line(f"imports: left alone, `language` in cdk8s.yaml is none of {', '.join(LANGUAGES)}")
         return
     key = _key(app, folder, specs, tools.path)
-    entry = tools.cache / "imports" / key if key else None
-    if entry and entry.is_dir():
+    entry = tools.cache / "imports" / key
+    if key and entry.is_dir():
         tools.on_line(f"imports: taken from the cache ({', '.join(specs)})")
         _copy(entry, folders, tools)
         return
     tools.on_line(f"imports: {folders[0]} is missing or incomplete, running `cdk8s import`")
     _generate(app, tools)
-    if entry:
+    if key:
         _store(entry, folders, tools)
 
 
@@ -91,8 +99,13 @@ def _is_needed(app: App, folder: Path) -> bool:
 
 def _is_moving(folder: Path, spec: str) -> bool:
     """Whether a spec is neither a file of the checkout nor a version that is fixed."""
-    source = spec.rpartition(":=")[2]
+    source = _source(spec)
     return not (folder / source).is_file() and not re.fullmatch(_PINNED, source)
+
+
+def _source(spec: str) -> str:
+    """Return a spec without the name that it gives to a module (`name:=spec`)."""
+    return spec.rpartition(":=")[2]
 
 
 def _folders(app: App) -> tuple[str, ...]:
@@ -122,57 +135,49 @@ def _packages(base: Path) -> Iterator[Path]:
 
 def _generate(app: App, tools: Tools) -> None:
     done = tools.run(f"cdk8s import --language {app.language}")
-    if done.returncode == 0 and not done.timed_out:
-        return
-    evidence = "\n".join(done.excerpt)
-    if not shutil.which("cdk8s", path=tools.path):
-        hint = (
-            "`cdk8s import` is the cdk8s CLI's work: add `cdk8s-cli` to the app's development dependencies, install it "
-            "before this step, or commit the generated imports."
+    if done.timed_out or done.returncode != 0:
+        raise SynthError(
+            f"The imports of {app.name} could not be generated.",
+            evidence="\n".join(done.excerpt),
+            hint=_BAD_SPEC if shutil.which("cdk8s", path=tools.path) else _MISSING_CLI,
         )
-    else:
-        hint = (
-            "A spec could not be downloaded or read. Commit the generated imports (mind a `*.tgz` line in .gitignore: "
-            "`_jsii/*.tgz` belongs to them), or save the CRD as a file in the repository and name that in `imports`."
-        )
-    raise SynthError(f"The imports of {app.name} could not be generated.", evidence=evidence, hint=hint)
 
 
 def _key(app: App, folder: Path, specs: Iterable[str], path: str) -> str:
-    """Return a digest of everything the generated code depends on, or '' where that can't be told."""
+    """Return a digest of everything the generated code depends on, or '' where that is not known."""
     cli = shutil.which("cdk8s", path=path)
-    if not cli:
-        return ""
-    versions = _versions(Path(cli).resolve().parent)
-    if not versions:
+    package = _cli_package(Path(cli).resolve().parent) if cli else None
+    if package is None:
         return ""  # a wrapper of somebody's own; nobody knows when what it runs changes
-    digest = hashlib.sha256(FORMAT)
-    parts = [app.language, *_folders(app), *versions, _go_module(folder)]
+    parts = [app.language, *_folders(app), *_versions(package), _go_module(folder)]
     for spec in specs:
-        source = folder / spec.rpartition(":=")[2]
         if _is_moving(folder, spec):
             return ""  # a URL can hold something else tomorrow
+        source = folder / _source(spec)
         parts += [spec, hashlib.sha256(source.read_bytes()).hexdigest() if source.is_file() else ""]
-    digest.update(json.dumps(parts).encode())
-    return digest.hexdigest()
+    return hashlib.sha256(FORMAT + json.dumps(parts).encode()).hexdigest()
 
 
-def _versions(folder: Path) -> list[str]:
-    """Return the versions of the generator's packages as Node finds them from the CLI, whose program is in `folder`.
+def _cli_package(folder: Path) -> Path | None:
+    """Return the package of the CLI whose program is in `folder`.
 
     pnpm's program is a script beside a link to the CLI, and only what the link leads to is beside its dependencies.
     """
-    places = (
-        parent if parent.name == "cdk8s-cli" else parent / "node_modules" / "cdk8s-cli"
-        for parent in (folder, *folder.parents)
-    )
-    home = next((place.resolve() for place in places if (place / "package.json").is_file()), None)
-    if home is None:
-        return []
-    found = [f"cdk8s-cli@{_version(home)}"]
+    for parent in (folder, *folder.parents):
+        package = parent if parent.name == "cdk8s-cli" else parent / "node_modules" / "cdk8s-cli"
+        if (package / "package.json").is_file():
+            return package.resolve()
+    return None
+
+
+def _versions(cli: Path) -> list[str]:
+    """Return the versions of the CLI and of the generator's packages as Node finds them from there."""
+    found = [f"cdk8s-cli@{_version(cli)}"]
     for name in GENERATORS:
-        candidates = (parent / "node_modules" / name for parent in (home, *home.parents))
-        found += [f"{name}@{_version(place)}" for place in candidates if (place / "package.json").is_file()][:1]
+        candidates = [parent / "node_modules" / name for parent in (cli, *cli.parents)]
+        package = next((place for place in candidates if (place / "package.json").is_file()), None)
+        if package:
+            found.append(f"{name}@{_version(package)}")
     return found
 
 
@@ -182,11 +187,9 @@ def _version(package: Path) -> str:
 
 def _go_module(folder: Path) -> str:
     """Return the module line of the nearest go.mod: generated Go code names the module that it belongs to."""
-    for parent in (folder, *folder.parents):
-        if (parent / "go.mod").is_file():
-            match = re.search(r"^module (.*)", (parent / "go.mod").read_text(errors="replace"), re.MULTILINE)
-            return match[1] if match else ""
-    return ""
+    file = next((parent / "go.mod" for parent in (folder, *folder.parents) if (parent / "go.mod").is_file()), None)
+    match = re.search(r"^module (.*)", file.read_text(errors="replace"), re.MULTILINE) if file else None
+    return match[1] if match else ""
 
 
 def _copy(entry: Path, folders: Iterable[str], tools: Tools) -> None:

@@ -48,7 +48,7 @@ class _Output(NamedTuple):
 def synthesize(app: App, where: AppEnvironment) -> RenderedManifests:
     """Run an app and return what it wrote.
 
-    The rendered files lie in the copy of the checkout or in the app's private folder, so both must live as long as
+    The rendered files lie in the copy of the checkout or in the app's scratch folder, so both must live as long as
     the result is used.
 
     Raises:
@@ -82,10 +82,10 @@ def synthesize(app: App, where: AppEnvironment) -> RenderedManifests:
 
 def _prepare_output(app: App, where: AppEnvironment) -> _Output:
     output = _Output(
-        given=where.make(where.private / "out"),
+        given=where.make(where.scratch / "out"),
         own=_own_output(app, where),
-        kept=where.make(where.private / "kept"),
-        reports=where.private / "validation-reports.json",
+        kept=where.make(where.scratch / "kept"),
+        reports=where.scratch / "validation-reports.json",
     )
     if output.own:
         # The cdk8s CLI does the same: what an earlier synth left there was not rendered by this one.

@@ -48,13 +48,13 @@ class Toolchain:
     """The tools of this machine; each is asked once, in each folder in which it may be another one.
 
     They are asked in threads of `beside`, at once where nearly every checkout needs the answer: `node` takes as long
-    to say its version as fifty apps to be found. `private` holds their home folder: Go notes there that it was
+    to say its version as fifty apps to be found. `scratch` holds their home folder: Go notes there that it was
     started.
     """
 
-    def __init__(self, run_as: RunAs, private: Path, beside: Executor) -> None:
+    def __init__(self, run_as: RunAs, scratch: Path, beside: Executor) -> None:
         """Ask in the root of the checkout where apps are hermetic; nobody else needs an answer."""
-        self._run_as, self._private, self._beside = run_as._replace(timeout_s=PROBE_S), private, beside
+        self._run_as, self._scratch, self._beside = run_as._replace(timeout_s=PROBE_S), scratch, beside
         java = run_as.environ.get("JAVA_HOME")
         self._path = os.pathsep.join(filter(None, (f"{java}/bin" if java else "", run_as.environ.get("PATH"))))
         self._versions: dict[tuple[str, bool], Future[list[str]]] = {}
@@ -95,7 +95,7 @@ class Toolchain:
         return self._versions[key]
 
     def _answers(self, folder: str, commands: list[str]) -> list[str]:
-        where = AppEnvironment(folder, self._run_as.workspace, self._private, self._run_as, _log.debug)
+        where = AppEnvironment(folder, self._run_as.workspace, self._scratch, self._run_as, _log.debug)
         variables = {**self._run_as.environ, "HOME": str(where.home), "PATH": self._path}
 
         def answer(command: str) -> str:

@@ -27,7 +27,7 @@ def missing_in_yarn_lock(folder: Path) -> Sequence[str]:
     """Return what Yarn 1 has installed although yarn.lock does not hold it.
 
     It never notices that itself of a package in a workspace (github.com/yarnpkg/yarn, issue 5840). What it installed
-    stands in `node_modules/.yarn-integrity`; a package from a folder is written there in another way.
+    is in `node_modules/.yarn-integrity`; a package from a folder is written there in another way.
     """
     try:
         installed = json.loads((folder / "node_modules" / ".yarn-integrity").read_bytes())["lockfileEntries"]
@@ -62,7 +62,7 @@ def plug_and_play(folders: Iterable[Path]) -> str:
 
 
 def script(folder: Path, command: str) -> str:
-    """Return what stands in package.json for a command such as `npm run synth`, or ''."""
+    """Return the script of package.json that a command means, such as `npm run synth`, or ''."""
     match = re.fullmatch(r"(?:npm|pnpm|yarn|bun) (?:run )?([\w:.-]+)", command.strip())
     return str(_scripts(folder).get(match[1], "")) if match else ""
 

@@ -53,7 +53,7 @@ def _requirements(workspace: Path, file: Path) -> Iterator[str]:
 
 def _variables(cache: str) -> Mapping[str, str]:  # noqa: ARG001 - their caches follow XDG_CACHE_HOME
     return {
-        "PIP_NO_INPUT": "1",  # or it asks for a password, of whoever is not there, and ends with a stack trace
+        "PIP_NO_INPUT": "1",  # or it asks for a password that nobody types, and ends with a stack trace
         "UV_COMPILE_BYTECODE": "1",
     }
 

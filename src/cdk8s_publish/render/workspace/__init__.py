@@ -1,6 +1,6 @@
 """A private copy of the checkout to render in: whatever installers and apps write, the checkout stays as it is.
 
-Dependency folders are not copied: their folder skeleton is made anew and filled with links to the original packages,
+Dependency folders are not copied: their folders are made again and filled with links to the original packages,
 so that an installer which empties such a folder removes links. Git works in the copy, see `clone`.
 """
 
@@ -126,7 +126,7 @@ class _Copier:
             self.folder(entry.path, target)
 
     def _skeleton(self, source: str, target: str, depth: int) -> None:
-        """Make the folders down to `depth` anew, with links to everything in them; caches are left out."""
+        """Make the folders down to `depth` again, with links to everything in them; caches are left out."""
         self._make(target)
         for entry in entries(source):
             path = f"{target}/{entry.name}"

@@ -3,7 +3,7 @@
 Git answers in the copy what it answers in the checkout (`describe --dirty`, `rev-parse @{u}`, `status`), also for a
 submodule, a worktree, a shallow and a partial clone. `git clone --shared` makes something else: it renames refs, has
 no index, and copies all objects where the original is shallow. The files that are copied are those of the format
-(git-scm.com, gitrepository-layout); the configuration is written anew, from what is known to hold no credential and
+(git-scm.com, gitrepository-layout); the configuration is a new one, made of what is known to hold no credential and
 to run no program.
 """
 

@@ -1,4 +1,4 @@
-"""What a walk through a checkout meets, told the same way to the copy and to the fingerprint of it.
+"""What a walk through a checkout finds: the same for the copy of it and for its fingerprint.
 
 Paths are strings here: a path object for each of 20,000 files costs more than the file.
 """
