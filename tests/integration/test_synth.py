@@ -452,6 +452,24 @@ def test_install__replaces_dependencies_that_are_in_the_checkout(workspace: Path
     assert (workspace / "node_modules" / "stale").is_dir()
 
 
+@pytest.mark.parametrize(("version", "is_refused"), [("1.22.22", True), ("4.12.0", False)])
+def test_install__refuses_a_yarn_that_does_not_read_the_lock_file(
+    workspace: Path, version: str, is_refused: bool
+) -> None:
+    (workspace / "package.json").write_text("{}")
+    (workspace / "yarn.lock").write_text("__metadata:\n  version: 8\n")
+    programs = workspace / ".venv" / "bin"  # comes first on PATH
+    programs.mkdir(parents=True)
+    (programs / "yarn").write_text(f'#!/bin/sh\n[ "$1" = --version ] && echo {version} || echo installed\n')
+    (programs / "yarn").chmod(0o755)
+    if is_refused:
+        with pytest.raises(SynthError, match=r"yarn 1\.22\.22 does not read this yarn\.lock") as error:
+            render(workspace, "true", installs="auto")
+        assert "packageManager" in error.value.hint
+    else:
+        assert render(workspace, "true", installs="auto")[1][-1] == "installed"
+
+
 def test_collect__ids_are_those_of_git(tmp_path: Path) -> None:
     out = tmp_path / "out"
     (out / "deep" / "er").mkdir(parents=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import shutil
 from typing import TYPE_CHECKING
@@ -37,18 +38,35 @@ def install(step: Step, where: AppEnvironment) -> None:
     if step.version_commands:
         # Whether they are the ones that the project asks for is for its package manager to say.
         where.run(_shown(step.version_commands), variables)
+    if step.manager and step.manager.too_old:
+        _refuse_too_old(step.manager, where, variables)
     _run("Installing dependencies", step, where, variables)
     if step.manager:
         _refuse_unlocked(step.manager, where.folder)
 
 
 def _run(what: str, step: Step, where: AppEnvironment, variables: Mapping[str, str]) -> None:
-    command = step.command
-    if step.manager and step.manager.has_corepack:
-        command = with_corepack(command, variables["PATH"])
+    command = _launched(step.command, step.manager, variables)
     done = where.run(command, variables)
     if done.timed_out or done.returncode != 0:
         raise step_failure(f"{what} in {step.directory or ROOT}", command, done, where.timeout_s)
+
+
+def _launched(command: str, manager: Manager | None, variables: Mapping[str, str]) -> str:
+    has_corepack = manager is not None and manager.has_corepack
+    return with_corepack(command, variables["PATH"]) if has_corepack else command
+
+
+def _refuse_too_old(manager: Manager, where: AppEnvironment, variables: Mapping[str, str]) -> None:
+    """Raise SynthError where the program that would run is not the one whose files were found."""
+    done = where.run(_launched(f"{manager.program} --version", manager, variables), variables)
+    version = done.excerpt[-1] if done.excerpt else ""
+    if re.match(manager.too_old, version):
+        raise SynthError(
+            f"{manager.program} {version} does not read this {manager.files[-1]}: a later version wrote it.",
+            hint=f"Name the version as `packageManager` in package.json (`corepack use {manager.program}@4` does that) "
+            "and let Corepack run it, or install it before this step.",
+        )
 
 
 def _shown(commands: tuple[str, ...]) -> str:

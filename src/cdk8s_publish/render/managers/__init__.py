@@ -25,9 +25,10 @@ class Manager(NamedTuple):
     that installs in that folder; it is empty where the app command fetches what it needs. `replaces` are the folders
     that it makes, below that folder. A manager that is not `is_locked` installs whatever is newest.
 
-    `unpinned` gets the checkout and the folder, and returns the first requirement that a lock file leaves open.
-    `missing_in_lock` gets the folder afterwards, and returns what was installed although the lock file lacks it: for
-    a manager that does not see that by itself.
+    A program whose `--version` matches `too_old` (a regular expression) does not read the lock file, and would install
+    the newest without a word. `unpinned` gets the checkout and the folder, and returns the first requirement that a
+    lock file leaves open. `missing_in_lock` gets the folder afterwards, and returns what was installed although the
+    lock file lacks it: for a manager that does not see that by itself.
     """
 
     name: str
@@ -38,12 +39,13 @@ class Manager(NamedTuple):
     is_locked: bool = True
     contains: str = ""
     has_corepack: bool = False
+    too_old: str = ""
     unpinned: Callable[[Path, Path], str] = _all_pinned
     missing_in_lock: Callable[[Path], Sequence[str]] = _none_missing
 
     def is_found_in(self, folder: str) -> bool:
         """Whether the folder holds its files; asked thousands of times in a monorepo, hence without a path object."""
-        if not all(os.path.isfile(f"{folder}/{file}") for file in self.files):  # noqa: PTH113
+        if not all(os.path.isfile(f"{folder}/{file}") for file in self.files):  # noqa: PTH113 - `Path.is_file` makes an object for each question
             return False
         return not self.contains or self.contains in Path(folder, self.files[-1]).read_text(errors="replace")
 

@@ -145,7 +145,10 @@ MANAGERS = (
     _manager("bun", "bun.lock", "bun install --frozen-lockfile"),
     _manager("bun", "bun.lockb", "bun install --frozen-lockfile"),
     _manager("pnpm", "pnpm-lock.yaml", "pnpm install --frozen-lockfile", has_corepack=True),
-    _manager("yarn", "yarn.lock", "yarn install --immutable", contains="__metadata:", has_corepack=True),
+    # Yarn 1 takes a lock file of Yarn 2 or later for an empty one.
+    _manager("yarn", "yarn.lock", "yarn install --immutable", contains="__metadata:", has_corepack=True)._replace(
+        too_old=r"[01]\."
+    ),
     _manager("yarn classic", "yarn.lock", f"yarn install --frozen-lockfile {_YARN}", has_corepack=True)._replace(
         missing_in_lock=missing_in_yarn_lock
     ),
