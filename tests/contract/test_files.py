@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 OURS = re.compile(r"uses: cdk8s-publish/cdk8s-publish@\S+")
 EXAMPLES = sorted((ROOT / "examples" / "github").glob("*.yml"))
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+ISSUE_CONFIG = ROOT / ".github" / "ISSUE_TEMPLATE" / "config.yml"
+ISSUE_FORMS = sorted(set(ISSUE_CONFIG.parent.glob("*.yml")) - {ISSUE_CONFIG})
 GITLAB = [
     *(ROOT / name for name in (".gitlab-ci-template.yml", ".gitlab-ci.yml") if (ROOT / name).exists()),
     *sorted((ROOT / "examples" / "gitlab").glob(".*.yml")),
@@ -95,6 +97,21 @@ def test_workflow__pins_third_party_actions_by_commit(path: Path) -> None:
     uses = re.findall(r"uses: (\S+)", path.read_text(encoding="utf-8"))
     foreign = [use for use in uses if not use.startswith(("./", "cdk8s-publish/"))]
     assert all(re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", use) for use in foreign), foreign
+
+
+@pytest.mark.parametrize("path", ISSUE_FORMS, ids=name)
+def test_issue_form__has_the_vendors_schema(path: Path) -> None:
+    has_schema("github-issue-forms", path)
+
+
+def test_issue_config__has_the_vendors_schema() -> None:
+    has_schema("github-issue-config", ISSUE_CONFIG)
+
+
+def test_commit_hooks__run_what_the_set_up_installs() -> None:
+    entries = re.findall(r"entry: (\S+)", (ROOT / ".pre-commit-config.yaml").read_text())
+    assert entries
+    assert [entry for entry in entries if not (ROOT / entry).exists()] == []
 
 
 def test_dockerfile__is_clean_for_hadolint() -> None:
