@@ -75,7 +75,7 @@ RUN python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash packages sr
 
 
 FROM ${DEBIAN_IMAGE} AS default
-# A user for foreign code where the workspace belongs to root; 1001 is also whom GitHub's own runners work as.
+# A user for untrusted code where the workspace belongs to root; 1001 is also whom GitHub's own runners work as.
 RUN set -eu; \
     apt-get update; \
     apt-get install -y --no-install-recommends \

@@ -25,7 +25,7 @@ from cdk8s_publish.inputs import INPUTS, PREFIX, REPLACED, Section, from_environ
 from cdk8s_publish.job import Job
 from cdk8s_publish.log import Console, logging_to
 from cdk8s_publish.model import Level
-from cdk8s_publish.sandbox.process import protect_self
+from cdk8s_publish.sandbox.privileges import protect_self
 from cdk8s_publish.signals import catch_signals
 
 if TYPE_CHECKING:
@@ -170,11 +170,11 @@ def _withdraw(environ: MutableMapping[str, str]) -> None:
 def _report_failure(error: Cdk8sPublishError, screen: Console) -> int:
     # Evidence and hint may quote what untrusted code said.
     if error.evidence:
-        with screen.foreign():
+        with screen.fenced():
             screen.line(error.evidence)
     screen.annotate(Level.ERROR, str(error))
     if error.hint:
-        with screen.foreign():
+        with screen.fenced():
             screen.line(error.hint)
     return error.exit_code
 

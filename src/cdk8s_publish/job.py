@@ -6,14 +6,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TextIO
 
-from cdk8s_publish.sandbox.scratch import private_folder, temporary_folder
+from cdk8s_publish.sandbox.scratch import scratch_folder, temporary_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from cdk8s_publish.ci.provider import CIProvider
     from cdk8s_publish.log import Console
-    from cdk8s_publish.sandbox.scratch import PrivateFolder
+    from cdk8s_publish.sandbox.scratch import ScratchFolder
 
 
 class Job(NamedTuple):
@@ -50,7 +50,7 @@ class Job(NamedTuple):
 
 
 @contextmanager
-def scratch(job: Job) -> Iterator[tuple[Job, PrivateFolder]]:
+def scratch(job: Job) -> Iterator[tuple[Job, ScratchFolder]]:
     """Give the job a scratch folder, which is gone when the context ends."""
-    with private_folder(temporary_folder(job.environ)) as folder:
+    with scratch_folder(temporary_folder(job.environ)) as folder:
         yield job._replace(scratch=folder.path, inherited=(folder.descriptor,)), folder

@@ -6,10 +6,10 @@ import logging
 import shutil
 import threading
 import time
-from base64 import b64encode
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TextIO
 
+from cdk8s_publish import redaction
 from cdk8s_publish.model import Level
 
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ HEARTBEAT_S = 30.0
 _LISTED_STAGES = 15
 _FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _CLEAR_LINE = "\r\x1b[2K"
-_SHORTEST_SECRET = 4
-"""Shorter values would turn every other word into asterisks, and guard nothing."""
 
 
 class Stage(NamedTuple):
@@ -66,15 +64,15 @@ class Console:
         self._spinner = ""
         self._start = time.monotonic()
         self.stages: list[Stage] = []
-        self.hide(*secrets)
+        self.mask(*secrets)
 
-    def hide(self, *secrets: Secret) -> None:
+    def mask(self, *secrets: Secret) -> None:
         """Never print these secrets."""
-        needles = {*self._needles}.union(*map(_forms, secrets))
+        needles = {*self._needles}.union(*(redaction.needles(secret.reveal()) for secret in secrets))
         self._needles = sorted(needles, key=len, reverse=True)
 
     def redact(self, text: str) -> str:
-        """Replace every secret, also in base64, by asterisks."""
+        """Replace every secret, in whatever form, by asterisks."""
         for needle in self._needles:
             text = text.replace(needle, "***")
         return text
@@ -88,7 +86,7 @@ class Console:
 
     def annotate(self, level: Level, message: str) -> None:
         """Put a one-line message on the job's page."""
-        self.line(self._dialect.annotation(level, message))
+        self.line(self._dialect.annotation(level, self.redact(message)))  # before it is escaped
 
     @contextmanager
     def group(self, title: str) -> Iterator[None]:
@@ -118,13 +116,13 @@ class Console:
             self.quote(f"{title} ({seconds:.1f} s)", lines)
 
     def quote(self, title: str, lines: Iterable[str]) -> None:
-        """Print foreign lines as one group."""
-        with self._lock, self.group(title), self.foreign():
+        """Print untrusted lines as one group."""
+        with self._lock, self.group(title), self.fenced():
             for line in lines:
                 self.line(line)
 
     @contextmanager
-    def foreign(self) -> Iterator[None]:
+    def fenced(self) -> Iterator[None]:
         """Keep what is printed inside from speaking to the CI product."""
         start, end = self._dialect.fence()
         if start:
@@ -203,13 +201,3 @@ def logging_to(console: Console, *, is_verbose: bool) -> Iterator[None]:
         yield
     finally:
         logger.removeHandler(handler)
-
-
-def _forms(secret: Secret) -> Iterator[str]:
-    value = secret.reveal()
-    if len(value) < _SHORTEST_SECRET:
-        return
-    yield value
-    yield b64encode(value.encode()).decode()
-    # A key of several lines shows up line by line.
-    yield from (line for line in value.splitlines() if len(line) >= 4 * _SHORTEST_SECRET)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from cdk8s_publish.errors import CheckError
 from cdk8s_publish.findings import remedies
 from cdk8s_publish.model import Change, ChangeKind, Outcome
+from cdk8s_publish.printable import markdown, spelled_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -27,9 +28,6 @@ _PART_MINIMUM = 40  # with fewer bytes left there is no use in rendering the nex
 _MISSES_MAXIMUM = 20  # nor after so many parts in a row that were too long: thousands may follow
 _T = TypeVar("_T")
 _LISTED = 20
-_SPECIAL = re.compile(r"[&<>|\\`*_{}\[\]#~@$^\"]|:(?=\S)|(?<=www)\.|^[-+=]|^\d(?=\d*[.)])")
-"""What means something to Markdown, HTML or GitHub: emphasis, tables, tags, links, issues, formulas, `:emoji:`; rules
-and lists at the beginning."""
 
 _KINDS = (ChangeKind.REMOVED, ChangeKind.MODIFIED, ChangeKind.ADDED)
 _SIGNS = {ChangeKind.REMOVED: "-", ChangeKind.MODIFIED: "~", ChangeKind.ADDED: "+"}
@@ -78,7 +76,7 @@ def failure(error: Cdk8sPublishError, stages: Sequence[Timed] = (), limit: int =
         return _joined(*head, *_review(result.publication, error.findings, room), *tail)
     if error.findings:
         return _joined(*head, _findings(error.findings, limit // 2), *tail)
-    lines = map(_printable, error.evidence[-limit // 16 :].expandtabs().splitlines())
+    lines = map(spelled_out, error.evidence[-limit // 16 :].expandtabs().splitlines())
     evidence = _fenced("\n".join(lines)) if error.evidence else ""
     return _joined(*head, evidence, _words(_shortened(error.hint, limit // 16)), *tail)
 
@@ -131,7 +129,7 @@ def text(publication: Publication, source: SourceRevision, findings: Sequence[Fi
     lines.append(f"Source revision: {source}")
     if publication.revision:
         lines.append(f"Published revision: {publication.branch}@sha1:{publication.revision}")
-    return "\n".join(map(_printable, lines))
+    return "\n".join(map(spelled_out, lines))
 
 
 def outputs(publication: Publication, source: SourceRevision, diff_file: str) -> dict[str, str]:
@@ -286,24 +284,13 @@ def _shortened(text: str, length: int) -> str:
     return text if len(text) <= length else f"{text[:length]}…"
 
 
-def _printable(text: str) -> str:
-    """Show what a terminal would obey, or hide, as an escape sequence."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-def _escaped(text: str) -> str:
-    """Return text that Markdown and HTML show as it is; an `@` is kept from being a mention by an empty comment."""
-    plain = _printable(" ".join(text.split()))
-    return _SPECIAL.sub(lambda match: f"&#{ord(match[0])};", plain).replace("&#64;", "&#64;<!-- -->")
-
-
 def _words(text: str) -> str:
     """Return a sentence of ours, in which backticks mean code, with whatever it quotes escaped."""
-    return re.sub("&#96;(.+?)&#96;", r"<code>\1</code>", _escaped(text))
+    return re.sub("&#96;(.+?)&#96;", r"<code>\1</code>", markdown(text))
 
 
 def _code(text: str) -> str:
-    return f"<code>{_escaped(text)}</code>" if text else ""
+    return f"<code>{markdown(text)}</code>" if text else ""
 
 
 def _fenced(text: str, language: str = "") -> str:

@@ -26,7 +26,7 @@ pytestmark = [
 ]
 
 SIGTERM_EXIT_CODE = 130
-# What foreign code can find out about where it runs, as a manifest; each command that succeeds is a way out.
+# What untrusted code can find out about where it runs, as a manifest; each command that succeeds is a way out.
 CURIOUS_APP = """
 id=$(id -u):$(id -G)
 touch "$HOME/mine" && home=writable

@@ -88,7 +88,7 @@ def forms(token: str) -> list[bytes]:
 
 
 @pytest.mark.parametrize("moment", ["install", "app"])
-def test_token__is_out_of_the_reach_of_foreign_code(
+def test_token__is_out_of_the_reach_of_untrusted_code(
     job: GitHubJob, cli: Cli, checkout: Checkout, http_server: GitHttpServer, moment: str
 ) -> None:
     """What the thief takes goes out the way that is open to it: it is published."""

@@ -20,7 +20,8 @@ from cdk8s_publish.render.environment import RunAs
 from cdk8s_publish.render.managers import Manager
 from cdk8s_publish.render.managers.node import NODE
 from cdk8s_publish.render.managers.python import PYTHON
-from cdk8s_publish.sandbox import process
+from cdk8s_publish.sandbox import lifetime
+from cdk8s_publish.sandbox.environ import scrub
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,7 +49,7 @@ class Monorepo:
     ) -> tuple[RenderedManifests, ...]:
         found = find_apps(parse({}).render._replace(install=install), self.workspace, directories, path)
         visible = ("PATH",) if is_hermetic else None
-        run_as = RunAs(process.scrub(os.environ, []), self.workspace, timeout_s=30, visible=visible)
+        run_as = RunAs(scrub(os.environ, []), self.workspace, timeout_s=30, visible=visible)
         console = Console(self.screen, Shell())
         with logging_to(console, is_verbose=False):
             return render(found, How(run_as, self.private, console, found))
@@ -210,7 +211,7 @@ def test_render__ends_all_apps_when_it_is_interrupted(monorepo: Monorepo, monkey
     with pytest.raises(KeyboardInterrupt):
         monorepo.render("a", "b")
     assert time.monotonic() - start < 20
-    assert not process.is_foreign_code_running()
+    assert not lifetime.is_untrusted_code_running()
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from cdk8s_publish.render.install import install
 from cdk8s_publish.render.output import collect
 from cdk8s_publish.render.synth import synthesize
 from cdk8s_publish.render.workspace import copy_workspace
-from cdk8s_publish.sandbox import process
+from cdk8s_publish.sandbox.environ import scrub
 from support import golang, snapshots
 from support.programs import LOOPBACK, require, require_toolchain
 
@@ -73,7 +73,7 @@ def render(
     shutil.rmtree(base, ignore_errors=True)
     base.mkdir(mode=0o700)
     source = copy_workspace(workspace, base / "source")
-    environ = process.scrub(os.environ, [])
+    environ = scrub(os.environ, [])
     options = RunAs(environ, workspace, timeout_s, cache=workspace.parent / "cache", has_type_check=has_type_check)
     for step in found.install:
         install(step, AppEnvironment(step.directory, source, base / "app", options, lines.append))

@@ -25,6 +25,7 @@ STARTS_PROGRAMS = {
     "flux/charts.py",  # asks Node.js for its version
     "publish/branch/git_process.py",  # types and limits of the process that GitPython starts
     "publish/branch/signing.py",  # gpg and ssh-keygen, which hold a key
+    "sandbox/lifetime.py",  # types and limits of what sandbox/process.py starts
     "sandbox/process.py",  # everything that is not ours
     "sandbox/scratch.py",  # the process that cleans up after us
 }

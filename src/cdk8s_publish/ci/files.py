@@ -6,7 +6,7 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from cdk8s_publish.sandbox.process import can_change_users
+from cdk8s_publish.sandbox.privileges import can_change_users
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

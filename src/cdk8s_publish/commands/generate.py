@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def run(raw: Mapping[str, str], job: Job) -> int:
     """Write the manifests to standard output; nothing is written when any app or check failed."""
     inputs = parse(raw)
-    job.console.hide(*inputs.secrets)
+    job.console.mask(*inputs.secrets)
     with scratch(job) as (own_job, folder):
         manifests = generate(inputs, own_job)
         folder.release()

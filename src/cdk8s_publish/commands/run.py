@@ -66,7 +66,7 @@ def run(raw: Mapping[str, str], job: Job) -> int:
     """Render and publish, and say everywhere how it ended."""
     with _shown_on_page(job, raw.get("diff-file", "").strip()):
         inputs = parse(raw)
-        job.console.hide(*inputs.secrets)
+        job.console.mask(*inputs.secrets)
         _refuse_folder(inputs.report.diff_file)
         with scratch(job) as (own_job, folder):
             result = publish(inputs, own_job)
@@ -83,7 +83,7 @@ def publish(inputs: Inputs, job: Job) -> Result:
 
     """
     source = describe(inputs, job)
-    job.console.hide(source.remotes.source.token)
+    job.console.mask(source.remotes.source.token)
     options = run_as(inputs.render, job, source.root, (*inputs.secrets, source.remotes.source.token))
     folders = relative_folders(inputs.render, job.workspace, source.root)
     apps = find_apps(inputs.render, source.root, folders, inputs.target.path)

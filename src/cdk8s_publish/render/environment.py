@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from cdk8s_publish.errors import InputError
 from cdk8s_publish.render.dependencies import ECOSYSTEMS
 from cdk8s_publish.render.discover import CONFIG_FILE
-from cdk8s_publish.sandbox import process
+from cdk8s_publish.sandbox import privileges, process
+from cdk8s_publish.sandbox.environ import scrub
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -70,7 +71,7 @@ def run_as(inputs: RenderInputs, job: Job, root: Path, secrets: tuple[Secret, ..
     owner = _app_owner(root)
     if owner:
         job.scratch.chmod(0o711)  # its way to its own folders; ours stay closed
-    environ = process.scrub(job.environ, [secret.reveal() for secret in secrets], job.provider.denied)
+    environ = scrub(job.environ, [secret.reveal() for secret in secrets], job.provider.denied)
     _log_inputs(inputs, job.environ, environ)
     return RunAs(
         environ=environ,
@@ -93,7 +94,7 @@ def _app_owner(root: Path) -> tuple[int, int] | None:
     """
     if os.geteuid() != 0:
         return None
-    if not process.can_change_users():
+    if not privileges.can_change_users():
         _log.info("The app runs as root: this container may not run programs as another user")
         return None
     status = root.stat()

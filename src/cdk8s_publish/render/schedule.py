@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from cdk8s_publish.errors import Cdk8sPublishError
-from cdk8s_publish.sandbox import process
+from cdk8s_publish.sandbox import lifetime, process
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -60,7 +60,7 @@ def run_tasks(tasks: Sequence[Task], console: Console) -> list[Outcome]:
 def _run_alone(number: int, tasks: Sequence[Task], outcomes: dict[int, Outcome], console: Console) -> None:
     """Run one task; what it prints is shown as it comes."""
     task = tasks[number]
-    with console.stage(task.title), console.foreign():
+    with console.stage(task.title), console.fenced():
         outcomes[number] = _outcome(task, console.line)
 
 
@@ -110,7 +110,7 @@ def _end_all(running: Collection[Future[Outcome]]) -> None:
     for future in running:
         future.cancel()
     while wait(running, timeout=0.1).not_done:
-        process.end_all()
+        lifetime.end_all()
 
 
 def _ready(tasks: Sequence[Task], outcomes: dict[int, Outcome], running: Collection[int] = ()) -> list[int]:

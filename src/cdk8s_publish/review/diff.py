@@ -7,8 +7,9 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from cdk8s_publish.model import Change, ChangeKind, Changes, ResourceId
+from cdk8s_publish.printable import spelled_out_text
 from cdk8s_publish.review.masking import Mask
-from cdk8s_publish.review.text_diff import unified, visible
+from cdk8s_publish.review.text_diff import unified
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -53,7 +54,7 @@ def patch(changes: Iterable[Changes]) -> Iterator[str]:
             new = "/dev/null" if item.kind is ChangeKind.REMOVED else after
             names = (f"# {item.kind}: {item.title}", f"--- {old}", f"+++ {new}")
             head = "\n".join([name.replace("\n", "\\n") for name in names])
-            yield f"{separator}{visible(head)}\n{item.diff}"
+            yield f"{separator}{spelled_out_text(head)}\n{item.diff}"
             separator = "\n"
 
 

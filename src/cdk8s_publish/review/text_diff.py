@@ -5,8 +5,9 @@ The standard library's difflib needs sixteen times as long for texts like manife
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
+
+from cdk8s_publish.printable import spelled_out_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,7 +22,6 @@ MAX_EDITS = 64
 """How many edits are searched for the shortest path at a time. The rest follows from where that led."""
 
 _NO_NEWLINE = "\\ No newline at end of file"
-_INVISIBLE = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u2069\\ufeff]")
 
 
 def unified(before: str, after: str) -> str:
@@ -30,13 +30,8 @@ def unified(before: str, after: str) -> str:
     Carriage returns, other invisible characters and a missing newline at the end are made visible.
     """
     if not before or not after:
-        return _one_sided("+" if after else "-", visible(after or before))
+        return _one_sided("+" if after else "-", spelled_out_text(after or before))
     return "".join(_hunks(list(_edits(_lines(before), _lines(after)))))
-
-
-def visible(line: str) -> str:
-    """Show what a terminal would obey, or hide, as an escape sequence."""
-    return _INVISIBLE.sub(lambda match: match[0].encode("unicode_escape").decode(), line)
 
 
 def _one_sided(tag: str, text: str) -> str:
@@ -76,7 +71,7 @@ def _hunks(edits: Sequence[tuple[str, str]]) -> Iterator[str]:
         removed, added = _count(edits[start:end], "+"), _count(edits[start:end], "-")
         yield f"@@ -{old + 1},{removed} +{new + 1},{added} @@\n"
         for tag, line in edits[start:end]:
-            yield f"{tag}{visible(line)}\n"
+            yield f"{tag}{spelled_out_text(line)}\n"
         old, new, done = old + removed, new + added, end
 
 

@@ -2,7 +2,7 @@
 
 The runner's command files belong to the user that the app runs as, so file modes can't keep the app from them; the
 kernel's Landlock can (https://docs.kernel.org/userspace-api/landlock.html). It is a list of what is allowed: everything
-that lies beside the hidden folders, on each level from the root down to them.
+that lies beside the denied folders, on each level from the root down to them.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ _RIGHTS = (1 << 14) - 1
 _USABLE_VERSION = 2
 
 
-def hide(folders: Iterable[Path]) -> bool:
+def deny_access(folders: Iterable[Path]) -> bool:
     """Take `folders` out of reach for good; the caller has set no_new_privs. Return whether the kernel can do it.
 
-    Whoever is confined can't list the folders above the hidden ones either, and finds nothing that appears directly
+    Whoever is confined can't list the folders above the denied ones either, and finds nothing that appears directly
     in them later. Linux only.
     """
-    hidden = {os.path.realpath(folder) for folder in folders}
-    if not hidden or not sys.platform.startswith("linux"):
-        return not hidden
+    denied = {os.path.realpath(folder) for folder in folders}
+    if not denied or not sys.platform.startswith("linux"):
+        return not denied
     if _call(_CREATE_RULESET, None, 0, _ASK_VERSION) < _USABLE_VERSION:
         return False
     attributes = struct.pack("=Q", _RIGHTS)
@@ -45,21 +45,21 @@ def hide(folders: Iterable[Path]) -> bool:
     if rules < 0:
         return False
     try:
-        for path in _beside(hidden, "/"):
+        for path in _beside(denied, "/"):
             _allow(rules, path)
         return _call(_RESTRICT_SELF, rules, 0) == 0
     finally:
         os.close(rules)
 
 
-def _beside(hidden: set[str], folder: str) -> Iterator[str]:
-    """Yield what lies in `folder` and, on the way to a hidden folder, below it."""
+def _beside(denied: set[str], folder: str) -> Iterator[str]:
+    """Yield what lies in `folder` and, on the way to a denied folder, below it."""
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.path in hidden:
+            if entry.path in denied:
                 continue
-            if any(path.startswith(f"{entry.path}/") for path in hidden):
-                yield from _beside(hidden, entry.path)
+            if any(path.startswith(f"{entry.path}/") for path in denied):
+                yield from _beside(denied, entry.path)
             else:
                 yield entry.path
 

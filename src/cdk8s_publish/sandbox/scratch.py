@@ -18,7 +18,7 @@ TEMPORARY = ("/tmp", "/var/tmp", "/usr/tmp")  # noqa: S108 - names to try
 GRACE_S = 5
 """How long a run that failed waits for the removal, which comes in any case when nobody writes there any more."""
 
-_JANITOR = """\
+_CLEAN_UP = """\
 trap "" HUP INT TERM
 read -r name || exit 0
 read -r _
@@ -31,11 +31,11 @@ Installers leave folders behind that can't be written (Go's module cache), hence
 """
 
 
-class PrivateFolder(NamedTuple):
+class ScratchFolder(NamedTuple):
     """A folder of this run's own, and the process that removes it."""
 
     path: Path
-    janitor: subprocess.Popen[bytes]
+    clean_up: subprocess.Popen[bytes]
 
     @property
     def descriptor(self) -> int:
@@ -43,13 +43,13 @@ class PrivateFolder(NamedTuple):
 
         The removal waits for it: git makes the folders anew that it misses.
         """
-        assert self.janitor.stdin is not None  # noqa: S101 - for the type checker: it was asked for
-        return self.janitor.stdin.fileno()
+        assert self.clean_up.stdin is not None  # noqa: S101 - for the type checker: it was asked for
+        return self.clean_up.stdin.fileno()
 
     def release(self) -> None:
         """Let the removal begin, beside what is left to do: nothing in the folder is needed any more."""
-        if self.janitor.stdin and not self.janitor.stdin.closed:
-            with suppress(BrokenPipeError), self.janitor.stdin as stdin:
+        if self.clean_up.stdin and not self.clean_up.stdin.closed:
+            with suppress(BrokenPipeError), self.clean_up.stdin as stdin:
                 # Said in words: a hook of a remote on this machine may have left a program that inherited the pipe.
                 stdin.write(b"\n")
 
@@ -80,25 +80,25 @@ def temporary_folder(environ: Mapping[str, str]) -> Path:
 
 
 @contextmanager
-def private_folder(base: Path) -> Iterator[PrivateFolder]:
+def scratch_folder(base: Path) -> Iterator[ScratchFolder]:
     """Create a folder with mode 0700 below `base`, for this run only; it is gone when the context ends."""
     folder = base / f"cdk8s-publish-{os.urandom(8).hex()}"
-    # In our own session: what is in another one counts as foreign code's stray and would be ended.
-    janitor = subprocess.Popen(["sh", "-c", _JANITOR, "sh", str(base)], stdin=subprocess.PIPE, env={}, cwd="/")
-    private = PrivateFolder(folder, janitor)
+    # In our own session: what is in another one counts as untrusted code's stray and would be ended.
+    clean_up = subprocess.Popen(["sh", "-c", _CLEAN_UP, "sh", str(base)], stdin=subprocess.PIPE, env={}, cwd="/")
+    scratch = ScratchFolder(folder, clean_up)
     try:
-        assert janitor.stdin is not None  # noqa: S101 - for the type checker: it was asked for
+        assert clean_up.stdin is not None  # noqa: S101 - for the type checker: it was asked for
         # Told before the folder is there: at no moment would it stay because we are killed.
-        janitor.stdin.write(f"{folder.name}\n".encode())
-        janitor.stdin.flush()
+        clean_up.stdin.write(f"{folder.name}\n".encode())
+        clean_up.stdin.flush()
         folder.mkdir(mode=0o700)
-        yield private
-        private.release()
-        janitor.wait()
+        yield scratch
+        scratch.release()
+        clean_up.wait()
     except BaseException:
         # What a git that was ended has started goes on for a moment, and writes; see `descriptor`.
         with suppress(BrokenPipeError, subprocess.TimeoutExpired):
-            if janitor.stdin:
-                janitor.stdin.close()
-            janitor.wait(GRACE_S)
+            if clean_up.stdin:
+                clean_up.stdin.close()
+            clean_up.wait(GRACE_S)
         raise

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from cdk8s_publish.errors import InternalError
-from cdk8s_publish.sandbox.process import is_foreign_code_running
+from cdk8s_publish.sandbox.lifetime import is_untrusted_code_running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @contextmanager
 def access(remote: Remote, folder: Path) -> Iterator[Access]:
     """Give the environment and the settings that let git in; a key file in `folder` exists only inside."""
-    if (remote.token or remote.ssh_key) and is_foreign_code_running():
+    if (remote.token or remote.ssh_key) and is_untrusted_code_running():
         raise InternalError("A credential was about to be used while untrusted code runs.")
     if not remote.ssh_key:
         yield {}, _http_settings(remote)

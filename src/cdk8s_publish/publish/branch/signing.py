@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from cdk8s_publish.errors import InputError, MachineError
 from cdk8s_publish.model import Secret
-from cdk8s_publish.sandbox.scratch import private_folder, temporary_folder
+from cdk8s_publish.sandbox.scratch import scratch_folder, temporary_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -63,7 +63,7 @@ def sign(content: bytes, signer: SigningKey, environ: Mapping[str, str]) -> str:
     """
     # A socket's path may be 108 bytes long, and gpg's agent puts one into this folder: keep it short.
     base = Path("/tmp") if os.access("/tmp", os.W_OK) else temporary_folder(environ)  # noqa: S108
-    with private_folder(base) as private:
+    with scratch_folder(base) as private:
         if _OPENPGP_MARK in signer.key.reveal():
             return _sign_openpgp(content, signer, private.path, environ)
         return _sign_ssh(content, signer, private.path, environ)

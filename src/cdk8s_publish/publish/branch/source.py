@@ -33,7 +33,7 @@ class Checkout:
 
         """
         # No object is fetched on demand: without a credential that fails, and what is run for it stands in a
-        # configuration that foreign code may have written.
+        # configuration that untrusted code may have written.
         self._runner = GitRunner(folder, {**environ, "GIT_ALLOW_PROTOCOL": ""}, [("safe.directory", "*")])
         questions = ("--show-toplevel", "--is-shallow-repository", "HEAD", "--symbolic-full-name", "HEAD")
         code, out, err = self._runner.run("rev-parse", *questions)

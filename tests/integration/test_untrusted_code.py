@@ -35,8 +35,10 @@ PRIVILEGES = {"as we are": (), "without capabilities": ("setpriv", "--bounding-s
 HOLDER = """
 import os, sys
 from pathlib import Path
-from cdk8s_publish.sandbox.process import Command, protect_self, run, scrub
 from cdk8s_publish.model import Secret
+from cdk8s_publish.sandbox.environ import scrub
+from cdk8s_publish.sandbox.privileges import protect_self
+from cdk8s_publish.sandbox.process import Command, run
 token = Secret(os.environ.pop("INPUT_TOKEN"))
 if PROTECT:
     protect_self(["INPUT_TOKEN", "COPY"])

@@ -1,18 +1,16 @@
 from __future__ import annotations
 
-import logging
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from base64 import b64encode
 from typing import TYPE_CHECKING
 
 import pytest
 
-from cdk8s_publish.sandbox import process
+from cdk8s_publish.sandbox import lifetime, process
 from cdk8s_publish.sandbox.process import Command
 
 if TYPE_CHECKING:
@@ -34,14 +32,6 @@ def is_alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
-
-
-def test_scrub__says_what_it_keeps_because_of_its_value(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO):
-        process.scrub({"NODE_AUTH_TOKEN": SECRET, "INPUT_TOKEN": SECRET, "OTHER": "o"}, [SECRET])
-    assert caplog.messages == [
-        "Kept from installer and app, because a credential of this run is in the value: NODE_AUTH_TOKEN"
-    ]
 
 
 def test_run__relays_output_and_error_output_in_order(tmp_path: Path) -> None:
@@ -84,7 +74,7 @@ def test_run__ends_the_whole_tree_when_time_is_up(tmp_path: Path) -> None:
     start = time.monotonic()
     done, lines = run(script, tmp_path, timeout_s=1)
     assert done.timed_out
-    assert time.monotonic() - start < 1 + process.GRACE_S + 2
+    assert time.monotonic() - start < 1 + lifetime.GRACE_S + 2
     assert len(lines) == 2
     assert not any(is_alive(int(line)) for line in lines)
 
@@ -128,7 +118,7 @@ def test_run__ends_daemons_only_when_no_other_program_runs(tmp_path: Path) -> No
     script = "(setsid sh -c 'echo $$; exec sleep 60' &) ; cat go"
     process.run(Command(("sh", "-c", script), tmp_path, PATH, timeout_s=30), on_line=on_line)
     assert not is_alive(pids[0])
-    assert not process.is_foreign_code_running()
+    assert not lifetime.is_untrusted_code_running()
 
 
 def test_run__ends_the_tree_when_we_are_interrupted(tmp_path: Path) -> None:
@@ -159,62 +149,10 @@ def test_run__becomes_another_user_without_its_groups(tmp_path: Path) -> None:
     assert done.excerpt == ("uid=1234 gid=1235 groups=1235",)
 
 
-@pytest.mark.parametrize(
-    ("line", "shown"),
-    [
-        ("plain ünicode ✓", "plain ünicode ✓"),
-        ("\x1b[1;31mred\x1b[0m", "\x1b[1;31mred\x1b[0m"),
-        ("10 %\r20 %\r100 %\r\n", "100 %"),
-        ("\x1b[0Ksection_start:1:x[collapsed=true]\r\x1b[0Ktitle", "title"),
-        ("a\x1b[2Jb\x1b[1;1Hc\x1b]0;title\x07d\x1b(Be\x1bcf", "abcdef"),
-        ("a\x00b\x08c\x7fd\x9be\u2028f", "abcdef"),
-        ("a\tb", "a\tb"),
-        ("unfinished \x1b[31", "unfinished 31"),
-        ("unfinished \x1b", "unfinished "),
-    ],
-)
-def test_printable__keeps_what_a_terminal_shows(line: str, shown: str) -> None:
-    assert process.printable(line) == shown
-
-
-def test_scrub__drops_names_of_ours_and_of_the_product() -> None:
-    environ = dict.fromkeys(
-        [
-            "INPUT_TOKEN",
-            "INPUT_ALLOW-EMPTY",
-            "CDK8S_APP",
-            "GIT_CONFIG_COUNT",
-            "GIT_ASKPASS",
-            "SSH_AUTH_SOCK",
-            "X_TOKEN",
-        ],
-        "1",
-    )
-    kept = process.scrub(environ | {"GIT_AUTHOR_NAME": "a", "PATH": "p"}, [], ["X_*"])
-    assert kept == {"GIT_AUTHOR_NAME": "a", "PATH": "p", "CDK8S_CHECK_UPGRADE": "false"}
-
-
-@pytest.mark.parametrize("user", ["", "a:", "ab:", "x-access-token:", "oauth2:"])
-def test_scrub__drops_values_that_carry_a_secret(user: str) -> None:
-    environ = {
-        "PLAIN": f"{user}{SECRET}",
-        "URL": f"https://{user}{SECRET}@host/",
-        "QUOTED": "https://s3cr3t-Token%2Fwith%2Bsigns%3D@host/",
-        "BASIC": f"AUTHORIZATION: basic {b64encode((user + SECRET).encode()).decode()}",
-        "LONGER": b64encode(f"{user}{SECRET}\n".encode()).decode(),
-        "OTHER": b64encode(b"nothing of it").decode(),
-    }
-    assert set(process.scrub(environ, [SECRET])) == {"OTHER", "CDK8S_CHECK_UPGRADE"}
-
-
-def test_scrub__takes_a_short_secret_for_a_whole_value_only() -> None:
-    assert set(process.scrub({"A": "ab", "B": "cab", "C": ""}, ["ab", ""])) == {"B", "C", "CDK8S_CHECK_UPGRADE"}
-
-
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="there is no /proc")
 def test_protect_self__leaves_nothing_to_read_in_the_initial_environment(tmp_path: Path) -> None:
     program = (
-        "import os, sys; from cdk8s_publish.sandbox.process import protect_self; "
+        "import os, sys; from cdk8s_publish.sandbox.privileges import protect_self; "
         "before = open('/proc/self/environ').read(); protect_self(['INPUT_TOKEN', 'OTHER', 'ABSENT']); "
         "print('s3cr3t' in before, flush=True); sys.stdin.read()"
     )

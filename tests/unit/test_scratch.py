@@ -7,7 +7,7 @@ import pytest
 
 from cdk8s_publish.errors import MachineError
 from cdk8s_publish.sandbox import scratch
-from cdk8s_publish.sandbox.scratch import private_folder, temporary_folder
+from cdk8s_publish.sandbox.scratch import scratch_folder, temporary_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,8 +37,8 @@ def test_temporary_folder__that_does_not_exist_anywhere_is_an_error(monkeypatch:
     assert "TMPDIR" in caught.value.hint
 
 
-def test_private_folder__is_ours_alone_and_gone_afterwards(tmp_path: Path) -> None:
-    with private_folder(tmp_path) as folder:
+def test_scratch_folder__is_ours_alone_and_gone_afterwards(tmp_path: Path) -> None:
+    with scratch_folder(tmp_path) as folder:
         assert folder.path.parent == tmp_path
         assert folder.path.stat().st_mode & 0o777 == 0o700
         (folder.path / "closed").mkdir()
@@ -47,22 +47,22 @@ def test_private_folder__is_ours_alone_and_gone_afterwards(tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == []
 
 
-def test_private_folder__stays_until_the_last_program_that_writes_into_it_has_ended(tmp_path: Path) -> None:
+def test_scratch_folder__stays_until_the_last_program_that_writes_into_it_has_ended(tmp_path: Path) -> None:
     """A run that is killed leaves its git behind, which makes the folders anew that it misses."""
-    with private_folder(tmp_path) as folder:
+    with scratch_folder(tmp_path) as folder:
         program = "read -r _; mkdir -p %s/target.git && echo written" % folder.path  # noqa: UP031
         with subprocess.Popen(
             ("sh", "-c", program), stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=(folder.descriptor,)
         ) as git:
-            assert folder.janitor.stdin
-            folder.janitor.stdin.close()  # as the kernel does for a process that is killed
+            assert folder.clean_up.stdin
+            folder.clean_up.stdin.close()  # as the kernel does for a process that is killed
             assert git.communicate(b"\n", timeout=30)[0] == b"written\n"
-        folder.janitor.wait(30)
+        folder.clean_up.wait(30)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_private_folder__may_be_given_up_early(tmp_path: Path) -> None:
-    with private_folder(tmp_path) as folder:
+def test_scratch_folder__may_be_given_up_early(tmp_path: Path) -> None:
+    with scratch_folder(tmp_path) as folder:
         folder.release()
         folder.release()
     assert list(tmp_path.iterdir()) == []
