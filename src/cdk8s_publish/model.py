@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 Sha = NewType("Sha", str)
 """A git object id in lower-case hexadecimal: 40 digits (SHA-1) or 64 (SHA-256)."""
 
+CONFIG_FILE = "cdk8s.yaml"
+"""Where cdk8s looks for the app command; it marks a folder that holds an app."""
+
 METADATA_FILE = "hydrator.metadata"
 """Marks a folder that we manage; JSON in the format of Argo CD's hydrator and GitOps Promoter. No YAML extension:
 Flux must not read it."""
@@ -269,6 +272,8 @@ class Relation(StrEnum):
     NEWER = "newer"
     OLDER = "older"
     DIVERGED = "diverged"
+    LEFT_BEHIND = "left-behind"
+    """The branch that is rendered does not hold the commit any more: it was rewritten or deleted."""
     UNKNOWN = "unknown"
 
 

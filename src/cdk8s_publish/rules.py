@@ -18,7 +18,8 @@ class Rule(NamedTuple):
     """One rule.
 
     `level` is that of its findings, unless the reference says otherwise. `never` says why no consent lets them pass; it
-    is empty for a rule that may be allowed. Where a rule `skips`, its findings end the run without an error.
+    is empty for a rule that may be allowed. Where a rule `skips`, its findings end the run without an
+    error, and without a publish.
 
     `is_about_branch` rules are judged before anything is rendered. Findings of a rule that is `is_about_resource` name
     one. A rule that is `is_read_from_file` is not judged again for files that did not change since they were published.
@@ -131,6 +132,19 @@ _ALL = (
         is_about_branch=True,
     ),
     Rule(
+        "foreign-folder",
+        Level.ERROR,
+        "the folder was published from another repository, or by another app of this one: it would be replaced",
+        is_about_branch=True,
+    ),
+    Rule(
+        "other-source",
+        Level.WARNING,
+        "the folder was published from another branch: the run ends with the diff",
+        is_about_branch=True,
+        skips=True,
+    ),
+    Rule(
         "overlapping-folders",
         Level.ERROR,
         "the folder holds another published folder, or is in one: a publish of one removes files of the other",
@@ -139,7 +153,8 @@ _ALL = (
     Rule(
         "older-source",
         Level.NOTICE,
-        "the branch already holds a newer source commit: the run ends `skipped`",
+        "the target branch holds a newer source commit already, or the branch that is rendered no longer holds this "
+        "one: the run ends `skipped`",
         is_about_branch=True,
         skips=True,
     ),

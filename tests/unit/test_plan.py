@@ -8,8 +8,9 @@ import pytest
 from cdk8s_publish.errors import BranchError
 from cdk8s_publish.inputs import parse
 from cdk8s_publish.model import Action, CommitMessage, Folder, Level, Relation, Sha, SourceRevision
+from cdk8s_publish.publish.branch.ownership import Origin
 from cdk8s_publish.publish.branch.repository import Tip
-from cdk8s_publish.publish.branch.sink import Origin, guard_branch
+from cdk8s_publish.publish.branch.sink import guard_branch
 from cdk8s_publish.publish.plan import decide
 from cdk8s_publish.publish.sink import Observed
 
@@ -31,9 +32,17 @@ SEEN = Observed(Sha("b" * 40), ())
 
 
 def guard(tip: Tip, branch: str = "main", *, is_target: bool) -> None:
-    source = SOURCE._replace(branch=branch)
-    url = "https://example.com/a/b.git"
-    origin = Origin(source, url, "main", is_target, relation=lambda _: Relation.FIRST, messages=lambda _: ())
+    origin = Origin(
+        revision=SOURCE._replace(branch=branch),
+        url="https://example.com/a/b.git",
+        default_branch="main",
+        is_target=is_target,
+        is_pushed=True,
+        relation=lambda _: Relation.FIRST,
+        messages=lambda _: (),
+        holds_app=lambda _: False,
+        tip=lambda _: None,
+    )
     guard_branch(origin, tip)
 
 
@@ -180,3 +189,29 @@ def test_decide__consent_that_no_branch_needed_is_a_notice() -> None:
     assert "`foreign-branch`" in plan.findings[0].message
     with pytest.raises(BranchError, match="Nothing needed `foreign-branch`"):
         planned(seen, {"allow": "foreign-branch", "refuse": "unused-consent"})
+
+
+def test_decide__a_folder_of_somebody_else_is_refused_until_it_is_allowed() -> None:
+    folder = Folder("dist", {"a.yaml": Sha("d" * 40)}, is_managed=True)
+    seen = SEEN._replace(folders=(folder,), owners={"dist": "the app in `b`"})
+    with pytest.raises(BranchError, match="was published by the app in `b`; its 1 file would be replaced"):
+        planned(seen, {})
+    assert planned(seen, {"allow": "foreign-folder"}).action is Action.PUBLISH
+
+
+def test_decide__another_branch_than_the_recorded_one_ends_with_the_diff() -> None:
+    seen = SEEN._replace(relations={"dist": Relation.NEWER}, other_refs={"dist": "refs/heads/main"})
+    plan = planned(seen, {})
+    assert plan.action is Action.DIFF
+    assert "`allow: other-source`" in plan.reason
+    assert planned(seen, {"allow": "other-source"}).action is Action.PUBLISH
+    with pytest.raises(BranchError):
+        planned(seen, {"refuse": "other-source"})
+
+
+def test_decide__a_commit_that_its_branch_no_longer_holds_is_skipped() -> None:
+    seen = SEEN._replace(relations={"dist": Relation.LEFT_BEHIND})
+    plan = planned(seen, {})
+    assert plan.action is Action.SKIP
+    assert "no longer holds this commit" in plan.reason
+    assert planned(seen, {"allow": "older-source"}).action is Action.PUBLISH

@@ -120,6 +120,7 @@ def _claim(
         patterns=tuple(folder for folder in folders if set(folder) & set("*?[")),
         path_of=lambda directory: discover.target_path(inputs.target.path, directory, source.root.name),
         fingerprints=known_by,
+        ref=source.revision.ref,
     )
 
 

@@ -50,11 +50,13 @@ def _publish_or_skip(
     judged: tuple[Finding, ...],
     consents: Sequence[Consent],
 ) -> PublishPlan:
-    doubts, needless = apply_consents(_doubts(target.branch, seen.relations), consents, given.refuse)
+    doubts, needless = apply_consents(_doubts(target.branch, seen), consents, given.refuse)
     raise_for_errors(doubts, BranchError)
     for doubt in doubts:
-        if RULES[doubt.rule].skips and doubt.level is Level.NOTICE:
-            return PublishPlan(Action.SKIP, f"{doubt.message.rstrip('.')}; `allow: {doubt.allow}` publishes it anyway")
+        if RULES[doubt.rule].skips and doubt.allow:
+            action = Action.DIFF if doubt.rule == "other-source" else Action.SKIP
+            reason = f"{doubt.message.rstrip('.')}; `allow: {doubt.allow}` publishes it anyway"
+            return PublishPlan(action, reason, (*judged, *doubts) if action is Action.DIFF else ())
     notices, _ = apply_consents(unused(needless), (), given.refuse)
     raise_for_errors(notices, BranchError)
     findings = (*judged, *doubts)
@@ -76,6 +78,8 @@ def _folder_findings(branch: str, seen: Observed) -> Iterator[Finding]:
                 yield _overlap(branch, folder.path, other)
         if folder.files and not folder.is_managed:
             yield _foreign_content(branch, folder)
+        if folder.path in seen.owners:
+            yield _foreign_folder(branch, folder, seen.owners[folder.path])
 
 
 def _overlap(branch: str, path: str, other: str) -> Finding:
@@ -98,11 +102,24 @@ def _foreign_content(branch: str, folder: Folder) -> Finding:
     return Finding(Level.ERROR, "foreign-branch", message, hint=_HINT)
 
 
+def _foreign_folder(branch: str, folder: Folder, owner: str) -> Finding:
+    count = len(folder.files)
+    message = (
+        f"The folder `{folder.path or '.'}` on `{branch}` was published by {owner}; its {count} file"
+        f"{'s' * (count != 1)} would be replaced."
+    )
+    return Finding(Level.ERROR, "foreign-folder", message, hint=_HINT)
+
+
 def _holds(folder: str, other: str) -> bool:
     return not folder or other.startswith(f"{folder}/")
 
 
-_REVERSALS = {Relation.OLDER: "older-source", Relation.DIVERGED: "diverged-source"}
+_REVERSALS = {
+    Relation.OLDER: "older-source",
+    Relation.LEFT_BEHIND: "older-source",
+    Relation.DIVERGED: "diverged-source",
+}
 
 
 def _reversals(seen: Observed) -> Iterator[Finding]:
@@ -118,6 +135,11 @@ def _reversals(seen: Observed) -> Iterator[Finding]:
 
 _DOUBTS = {
     Relation.OLDER: (Level.NOTICE, "older-source", "`{branch}` already holds a newer source commit at {paths}."),
+    Relation.LEFT_BEHIND: (
+        Level.NOTICE,
+        "older-source",
+        "The branch that is rendered no longer holds this commit: it was rewritten or deleted since.",
+    ),
     Relation.DIVERGED: (
         Level.WARNING,
         "diverged-source",
@@ -131,12 +153,22 @@ _DOUBTS = {
 }
 
 
-def _doubts(branch: str, relations: Mapping[str, Relation]) -> Iterator[Finding]:
+def _doubts(branch: str, seen: Observed) -> Iterator[Finding]:
     """Yield what is to be said about how the source commit relates to those that were published."""
+    for path, ref in seen.other_refs.items():
+        message = (
+            f"What is published in `{path or '.'}` comes from {_ref_words(ref)}, and this run renders another branch."
+        )
+        yield Finding(Level.WARNING, "other-source", message)
+    relations = seen.relations
     for doubtful, (level, rule, message) in _DOUBTS.items():
         paths = [path or "." for path, relation in relations.items() if relation is doubtful]
         if paths:
             yield Finding(level, rule, message.format(branch=branch, paths=", ".join(paths)))
+
+
+def _ref_words(ref: str) -> str:
+    return "tags" if ref.startswith("refs/tags/") else f"the branch `{ref.removeprefix('refs/heads/')}`"
 
 
 def _reason(findings: Sequence[Finding], relations: Mapping[str, Relation]) -> str:

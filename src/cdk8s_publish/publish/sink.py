@@ -20,13 +20,14 @@ class Claim(NamedTuple):
 
     `directories` maps folders of the target to the folders of the apps that are rendered into them, `patterns` are the
     wildcards that found those apps, and `path_of` says where the app of any folder is published. `fingerprints` are
-    those of hermetic apps, by folder of the target.
+    those of hermetic apps, by folder of the target. `ref` is the branch that is rendered, empty where nobody says.
     """
 
     directories: Mapping[str, str]
     patterns: tuple[str, ...] = ()
     path_of: Callable[[str], str] = str
     fingerprints: Mapping[str, str] = MappingProxyType({})
+    ref: str = ""
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -34,9 +35,13 @@ class Claim(NamedTuple):
         return tuple(self.directories)
 
     def is_recorded(self, folder: Folder) -> bool:
-        """Whether a folder's record still says where its app is; an app that moved away is not an app that is gone."""
-        known = (None, self.directories.get(folder.path, folder.directory))
-        return folder.is_managed and folder.directory in known
+        """Whether a folder's record still says where its app is, and which branch it is published from.
+
+        An app that moved away is not an app that is gone.
+        """
+        if not folder.is_managed or (self.ref and folder.source_ref not in {"", self.ref}):
+            return False
+        return folder.directory in {None, self.directories.get(folder.path, folder.directory)}
 
 
 class Observed(NamedTuple):
@@ -46,7 +51,8 @@ class Observed(NamedTuple):
     them the `abandoned` ones of apps that the run would have found and that are gone. `others` belong to other runs.
     `is_foreign` is true when the target has content, and none of it was published by us. `relations` says for each
     folder how the source commit of this run relates to the one recorded there, `messages` are those of the commits
-    since then. `state` is the sink's own.
+    since then. `owners` says who has published a folder that is not ours, `other_refs` from which other branch (or
+    `refs/tags/*`) one that is ours was published last. `state` is the sink's own.
     """
 
     revision: Sha | None
@@ -55,6 +61,8 @@ class Observed(NamedTuple):
     others: tuple[str, ...] = ()
     is_foreign: bool = False
     relations: Mapping[str, Relation] = MappingProxyType({})
+    owners: Mapping[str, str] = MappingProxyType({})
+    other_refs: Mapping[str, str] = MappingProxyType({})
     messages: tuple[CommitMessage, ...] = ()
     state: object = None
 

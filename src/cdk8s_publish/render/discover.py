@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import yaml
 
 from cdk8s_publish.errors import InputError
+from cdk8s_publish.model import CONFIG_FILE
 from cdk8s_publish.render.dependencies import ROOT, plan_installation
 from cdk8s_publish.render.managers.node import script
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-CONFIG_FILE = "cdk8s.yaml"
 CLI_OUTPUT = "dist"
 """The cdk8s CLI's default output folder."""
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from cdk8s_publish.errors import InputError
+from cdk8s_publish.model import CONFIG_FILE
 from cdk8s_publish.render.dependencies import ECOSYSTEMS
-from cdk8s_publish.render.discover import CONFIG_FILE
 from cdk8s_publish.sandbox import privileges, process
 from cdk8s_publish.sandbox.environ import scrub
 

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from cdk8s_publish.ci.provider import commit_url
 from cdk8s_publish.errors import InputError
 from cdk8s_publish.publish.branch.git_process import frozen_config
+from cdk8s_publish.publish.branch.ownership import Origin
 from cdk8s_publish.publish.branch.remotes import Remotes, find_remotes
 from cdk8s_publish.publish.branch.repository import Repository
 from cdk8s_publish.publish.branch.signing import SigningKey, armored, sign
-from cdk8s_publish.publish.branch.sink import BranchSink, CommitStyle, Origin
+from cdk8s_publish.publish.branch.sink import BranchSink, CommitStyle
 from cdk8s_publish.publish.branch.source import Checkout, SourceHistory
 
 if TYPE_CHECKING:
@@ -79,8 +80,11 @@ def open_sink(inputs: Inputs, source: Source, job: Job, claim: Claim) -> BranchS
         url=remotes.source.url,
         default_branch=job.provider.context().default_branch,
         is_target=remotes.is_same_repository,
+        is_pushed=bool(job.provider.context().branch) and not job.provider.context().is_review,
         relation=history.relation,
         messages=history.messages,
+        holds_app=source.checkout.holds_app,
+        tip=history.tip,
     )
     repository = Repository(job.scratch / "target.git", remotes.target, environ, job.inherited)
     style = CommitStyle(inputs.commit, _signature(inputs.commit, job.environ))

@@ -11,7 +11,7 @@ from cdk8s_publish.errors import BranchError, InputError, RemoteError
 from cdk8s_publish.findings import raise_for_errors
 from cdk8s_publish.git_names import is_ref_name
 from cdk8s_publish.model import Finding, Level, Relation
-from cdk8s_publish.publish.branch import hydrator
+from cdk8s_publish.publish.branch import hydrator, ownership
 from cdk8s_publish.publish.branch.fast_import import FolderWrite, Identity
 from cdk8s_publish.publish.branch.repository import NOTES_REF, RefMove
 from cdk8s_publish.publish.sink import Claim, Observed
@@ -20,28 +20,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from cdk8s_publish.inputs import CommitInputs
-    from cdk8s_publish.model import CommitMessage, Folder, RenderedManifests, Sha, SourceRevision
+    from cdk8s_publish.model import Folder, RenderedManifests, Sha
+    from cdk8s_publish.publish.branch.ownership import Origin
     from cdk8s_publish.publish.branch.repository import Repository, Tip
 
 _log = logging.getLogger(__name__)
 
 _BRANCH_HINT = "Set the input `branch` to a branch of its own, for example `manifests`."
-
-
-class Origin(NamedTuple):
-    """Where the manifests come from. `url` is the repository of the sources, without credentials.
-
-    `is_target` is true when the target branch is in that repository; `default_branch` is its default branch where the
-    CI product says so. `relation` compares the commit recorded on the branch with the one that is rendered, `messages`
-    returns what the commits say that came after the recorded ones.
-    """
-
-    revision: SourceRevision
-    url: str
-    default_branch: str
-    is_target: bool
-    relation: Callable[[Sha], Relation]
-    messages: Callable[[Sequence[Sha]], tuple[CommitMessage, ...]]
 
 
 class CommitStyle(NamedTuple):
@@ -79,13 +64,16 @@ class BranchSink:
         abandoned = self._abandoned(tip)
         folders = (*self._repository.folders(tip, self.claim.paths), *abandoned)
         own = {folder.path for folder in folders}
+        relations = {folder.path: self._relation(folder) for folder in folders}
         return Observed(
             revision=tip.sha,
             folders=folders,
             abandoned=tuple(folder.path for folder in abandoned),
             others=tuple(path for path in tip.managed if path not in own),
             is_foreign=bool(tip.entries) and not tip.is_managed,
-            relations={folder.path: self._relation(folder) for folder in folders},
+            relations=relations,
+            owners=self._owners(folders, relations),
+            other_refs=self._other_refs(folders),
             messages=self._origin.messages(sorted({folder.record for folder in folders if folder.record})),
             state=tip,
         )
@@ -127,7 +115,22 @@ class BranchSink:
         return Identity(self._style.inputs.author, self._origin.revision.date)
 
     def _relation(self, folder: Folder) -> Relation:
-        return self._origin.relation(folder.record) if folder.record else Relation.FIRST
+        if not folder.record:
+            return Relation.FIRST
+        relation = self._origin.relation(folder.record)
+        return Relation.LEFT_BEHIND if ownership.is_left_behind(self._origin, relation) else relation
+
+    def _owners(self, folders: Sequence[Folder], relations: Mapping[str, Relation]) -> dict[str, str]:
+        found = {}
+        for folder in folders:
+            directory = self.claim.directories.get(folder.path, folder.directory or ".")
+            if owner := ownership.owner(folder, directory, self._origin, relations[folder.path]):
+                found[folder.path] = owner
+        return found
+
+    def _other_refs(self, folders: Sequence[Folder]) -> dict[str, str]:
+        found = ((folder.path, ownership.other_ref(folder, self._origin)) for folder in folders)
+        return {path: ref for path, ref in found if ref}
 
     def _is_noted(self, folder: Folder, source: Sha) -> bool:
         return folder.record == source and folder.fingerprint == self.claim.fingerprints.get(folder.path, "")

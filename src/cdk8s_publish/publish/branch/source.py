@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from cdk8s_publish.errors import InputError, RemoteError
-from cdk8s_publish.model import Relation, Sha, SourceRevision
+from cdk8s_publish.model import CONFIG_FILE, Relation, Sha, SourceRevision
 from cdk8s_publish.publish.branch.git_process import GitRunner, relation
 from cdk8s_publish.publish.branch.messages import MESSAGES_MAXIMUM, message, new_messages
 from cdk8s_publish.publish.branch.urls import absolute, split_credential
@@ -81,6 +81,14 @@ class Checkout:
             return None if code else Relation.DIVERGED
         return known
 
+    def holds_app(self, directory: str) -> bool:
+        """Whether the checked out commit has an app in a folder: a cdk8s.yaml, or any file where an input named it."""
+        prefix = "" if directory == "." else f"{directory}/"
+        code, _, _ = self._runner.run("cat-file", "-e", f"{self.head}:{prefix}{CONFIG_FILE}")
+        if code and prefix:
+            code, _, _ = self._runner.run("cat-file", "-e", f"{self.head}:{directory}")
+        return code == 0
+
     def messages(self, records: Sequence[Sha]) -> tuple[CommitMessage, ...] | None:
         """Return the messages of the commits that HEAD has and no record has; None where local history can't tell."""
         return new_messages(self._runner, records, self.head)
@@ -116,12 +124,27 @@ class SourceHistory:
             self._known[recorded] = self._checkout.relation(recorded, self._checkout.head) or self._ask(recorded)
         return self._known[recorded]
 
+    def tip(self, ref: str) -> Sha | None:
+        """Return what a ref of the remote holds now; None where there is no such ref, or no remote.
+
+        Raises:
+            RemoteError: the remote can't be asked.
+
+        """
+        remote = self._opened()
+        return remote.current(ref) if remote else None
+
+    def _opened(self) -> Repository | None:
+        if self._remote is None and self._open_remote:
+            self._remote = self._open_remote()
+        return self._remote
+
     def _ask(self, recorded: Sha) -> Relation:
-        if self._open_remote is None:
+        remote = self._opened()
+        if remote is None:
             return Relation.UNKNOWN
-        self._remote = self._remote or self._open_remote()
         try:
-            return self._remote.relation(recorded, self._checkout.head)
+            return remote.relation(recorded, self._checkout.head)
         except RemoteError:
             if self._may_be_unknown:
                 return Relation.UNKNOWN

@@ -1,0 +1,136 @@
+"""Whose a published folder is, and from which branch it may be published: attacks and honest neighbours."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.checkouts import RENDERED, Checkout, config_map
+from support.remotes import git
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from support.remotes import Remote
+    from support.runner import Cli
+
+RUN = ("run", "--install", "none")
+APP = b"app: cp m.yaml $CDK8S_OUTDIR\n"
+
+
+def other_repository(tmp_path: Path) -> Checkout:
+    return Checkout.create(tmp_path / "other", {"api.yaml": config_map("api")})
+
+
+def state(remote: Remote) -> dict[str, bytes]:
+    return remote.files("manifests")
+
+
+def test_folder__of_another_repository_is_not_replaced__b4(
+    checkout: Checkout, cli: Cli, remote: Remote, tmp_path: Path
+) -> None:
+    run = (*RUN, "--repository", str(remote.path))
+    cli.run(*run, cwd=checkout.path).ok()
+    before = state(remote)
+    other = other_repository(tmp_path)
+    done = cli.run(*run, cwd=other.path).exits(5)
+    assert "foreign-folder" in done.text
+    assert str(checkout.origin.path) in done.text
+    assert state(remote) == before
+    cli.run(*run, "--path", "api", cwd=other.path).ok()  # a folder of its own on the same branch
+    cli.run(*run, "--allow", "foreign-folder", cwd=other.path).ok()
+    assert "dist/api.yaml" in state(remote)
+    cli.run(*run, cwd=other.path).ok()  # it is ours now
+    cli.run(*run, cwd=checkout.path).exits(5)
+
+
+def test_folder__of_a_repository_that_moved_to_another_address_stays_ours(
+    checkout: Checkout, cli: Cli, remote: Remote, tmp_path: Path
+) -> None:
+    run = (*RUN, "--repository", str(remote.path))
+    cli.run(*run, cwd=checkout.path).ok()
+    moved = tmp_path / "renamed.git"
+    shutil.copytree(checkout.origin.path, moved)
+    git("remote", "set-url", "origin", str(moved), cwd=checkout.path)
+    checkout.render({"web.yaml": config_map("web", "2")})
+    cli.run(*run, cwd=checkout.path).ok()
+    assert state(remote)["dist/web.yaml"] == config_map("web", "2")
+
+
+def test_folder__of_another_app_is_not_replaced__r4(checkout: Checkout, cli: Cli) -> None:
+    for name in ("a", "b"):
+        checkout.write(f"{name}/cdk8s.yaml", APP)
+        checkout.write(f"{name}/m.yaml", config_map(name))
+    checkout.commit("Add two apps")
+    cli.run(*RUN, "--working-directory", "a", cwd=checkout.path).ok()
+    before = state(checkout.origin)
+    done = cli.run(*RUN, "--working-directory", "b", cwd=checkout.path).exits(5)
+    assert "the app in `a`" in done.text
+    assert state(checkout.origin) == before
+    cli.run(*RUN, "--working-directory", "b", "--path", "b", cwd=checkout.path).ok()
+
+
+def test_folder__of_an_app_that_moved_stays_ours(checkout: Checkout, cli: Cli) -> None:
+    checkout.write("old/cdk8s.yaml", APP)
+    checkout.write("old/m.yaml", config_map("m"))
+    checkout.commit("Add an app")
+    cli.run(*RUN, "--working-directory", "old", cwd=checkout.path).ok()
+    git("mv", "old", "new", cwd=checkout.path)
+    checkout.commit("Move the app")
+    cli.run(*RUN, "--working-directory", "new", cwd=checkout.path).ok()
+    cli.run(*RUN, "--working-directory", "new", cwd=checkout.path).ok()
+
+
+def test_source__another_branch_ends_with_the_diff__b6(checkout: Checkout, cli: Cli) -> None:
+    cli.run(*RUN, cwd=checkout.path).ok()
+    before = checkout.origin.refs()
+    git("switch", "--quiet", "--create", "feature", cwd=checkout.path)
+    checkout.render({"web.yaml": config_map("web", "2")}, "A feature")
+    done = cli.run(*RUN, cwd=checkout.path).ok()
+    assert "Publishing would make 2 changes" in done.stdout
+    assert "allow: other-source" in done.stdout
+    after = checkout.origin.refs()
+    assert after["refs/heads/manifests"] == before["refs/heads/manifests"]
+    cli.run(*RUN, "--allow", "other-source", cwd=checkout.path).ok()
+    assert state(checkout.origin)["dist/web.yaml"] == config_map("web", "2")
+
+
+def test_source__a_renamed_branch_goes_on_publishing(checkout: Checkout, cli: Cli) -> None:
+    cli.run(*RUN, cwd=checkout.path).ok()
+    git("branch", "--move", "trunk", cwd=checkout.path)
+    git("push", "--quiet", "origin", "trunk", cwd=checkout.path)
+    checkout.origin.git("symbolic-ref", "HEAD", "refs/heads/trunk")
+    checkout.origin.git("update-ref", "-d", "refs/heads/main")
+    checkout.write(f"{RENDERED}/web.yaml", config_map("web", "2"))
+    git("commit", "--quiet", "--all", "--message", "Go on", cwd=checkout.path)
+    git("push", "--quiet", "origin", "trunk", cwd=checkout.path)
+    cli.run(*RUN, cwd=checkout.path).ok()
+    assert state(checkout.origin)["dist/web.yaml"] == config_map("web", "2")
+
+
+def test_source__an_old_job_after_a_forced_push_does_not_win__b7(checkout: Checkout, cli: Cli, tmp_path: Path) -> None:
+    cli.run(*RUN, cwd=checkout.path).ok()
+    base = checkout.sha
+    checkout.render({"web.yaml": config_map("web", "old")}, "B")
+    cli.run(*RUN, cwd=checkout.path).ok()
+    job = checkout.ci_checkout(tmp_path / "job", depth=0)
+    git("reset", "--quiet", "--hard", base, cwd=checkout.path)
+    checkout.write(f"{RENDERED}/web.yaml", config_map("web", "new"))
+    git("commit", "--quiet", "--all", "--message", "C", cwd=checkout.path)
+    git("push", "--quiet", "--force", "origin", "HEAD:main", cwd=checkout.path)
+    cli.run(*RUN, cwd=checkout.path).ok()  # its branch holds it: a rewritten branch goes on publishing
+    assert state(checkout.origin)["dist/web.yaml"] == config_map("web", "new")
+    git("switch", "--quiet", "--force-create", "main", cwd=job.path)
+    assert "no longer holds this commit" in cli.run(*RUN, cwd=job.path).ok().stdout
+    assert state(checkout.origin)["dist/web.yaml"] == config_map("web", "new")
+
+
+@pytest.mark.parametrize("tag", ["v1", "v2"])
+def test_source__releases_from_tags_are_published_one_after_the_other(checkout: Checkout, cli: Cli, tag: str) -> None:
+    github = {"GITHUB_ACTIONS": "true", "GITHUB_REF_TYPE": "tag", "GITHUB_WORKSPACE": str(checkout.path)}
+    cli.run(*RUN, cwd=checkout.path, **github, GITHUB_REF_NAME="v0").ok()
+    checkout.render({"web.yaml": config_map("web", tag)})
+    cli.run(*RUN, cwd=checkout.path, **github, GITHUB_REF_NAME=tag).ok()
+    assert state(checkout.origin)["dist/web.yaml"] == config_map("web", tag)
