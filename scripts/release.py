@@ -44,7 +44,7 @@ def check_version(version: str) -> None:
 
 
 def pinned(text: str, path: str, version: str, digest: str) -> str:
-    """Return a door's file as a release has it."""
+    """Return an interface's file as a release has it."""
     if not re.fullmatch(r"sha256:[0-9a-f]{64}", digest):
         sys.exit(f"release: {digest!r} is no digest")
     if path == ACTION:

@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, cast
 
 from cdk8s_publish import __version__
 from cdk8s_publish.ci.detect import detect
-from cdk8s_publish.consent import apply_consents, parse_refuse
 from cdk8s_publish.errors import InputError, InterruptedRunError, SignalError, as_known
-from cdk8s_publish.findings import raise_for_errors
 from cdk8s_publish.flux.options import FLUX_OPTIONS
-from cdk8s_publish.inputs import INPUTS, PREFIX, REPLACED, Section, from_environ
+from cdk8s_publish.inputs.declared import INPUTS, PREFIX, REPLACED, Section, from_environ
 from cdk8s_publish.job import Job
 from cdk8s_publish.log import Console, logging_to
 from cdk8s_publish.model import Level
+from cdk8s_publish.rules.consent import apply_consents, parse_refuse
+from cdk8s_publish.rules.findings import raise_for_errors
 from cdk8s_publish.sandbox.privileges import protect_self
 from cdk8s_publish.signals import catch_signals
 
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
     from typing import TextIO
 
-    from cdk8s_publish.consent import Consent
     from cdk8s_publish.errors import Cdk8sPublishError
     from cdk8s_publish.model import Finding
     from cdk8s_publish.options import Option
+    from cdk8s_publish.rules.consent import Consent
 
 _GIT_VARIABLES_KEPT = tuple(f"GIT_{name}" for name in ("CONFIG", "EXEC_PATH", "HTTP_", "PROXY_", "SSH", "SSL_"))
 """How to reach a remote is the user's to say; GIT_DIR, GIT_INDEX_FILE or a trace must not reach our git."""

@@ -10,9 +10,9 @@ import re
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from cdk8s_publish.errors import CheckError
-from cdk8s_publish.findings import remedies
 from cdk8s_publish.model import Change, ChangeKind, Outcome
 from cdk8s_publish.printable import markdown, spelled_out
+from cdk8s_publish.rules.findings import remedies
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -11,7 +11,7 @@ import yaml
 
 from cdk8s_publish.cli import COMMANDS, _parser
 from cdk8s_publish.flux import options
-from cdk8s_publish.inputs import INPUTS, OUTPUTS, parse
+from cdk8s_publish.inputs.declared import INPUTS, OUTPUTS, parse
 from support.programs import ROOT, program, run
 
 if TYPE_CHECKING:

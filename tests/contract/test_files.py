@@ -1,4 +1,4 @@
-"""What machines check about the files of the doors and of our own pipelines: vendors' schemas and linters."""
+"""What machines check about the files of the interfaces and of our own pipelines: vendors' schemas and linters."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ import pytest
 from cdk8s_publish import log
 from cdk8s_publish.ci.shell import Shell
 from cdk8s_publish.errors import InputError, SynthError
-from cdk8s_publish.inputs import parse
+from cdk8s_publish.inputs.declared import parse
 from cdk8s_publish.log import Console, logging_to
 from cdk8s_publish.render import How, dependencies, render, schedule
 from cdk8s_publish.render.discover import find_apps

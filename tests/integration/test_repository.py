@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cdk8s_publish.errors import MachineError, RemoteError
+from cdk8s_publish.git import process
+from cdk8s_publish.git.process import GitRunner
 from cdk8s_publish.model import Remote as Address
-from cdk8s_publish.publish.branch import git_process
-from cdk8s_publish.publish.branch.git_process import GitRunner
 from cdk8s_publish.publish.branch.repository import NOTES_REF, Repository
 from support.remotes import GIT_ENV
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def test_git__that_hangs_is_given_up_though_its_children_hold_its_output(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(git_process, "GIT_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(process, "GIT_TIMEOUT_S", 0.2)
     start = time.monotonic()
     code, _, err = GitRunner(tmp_path, GIT_ENV, [("alias.hang", "!sleep 20; true")]).run("hang")
     assert code

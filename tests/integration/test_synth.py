@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cdk8s_publish.errors import SynthError
-from cdk8s_publish.inputs import parse
+from cdk8s_publish.inputs.declared import parse
 from cdk8s_publish.model import Level
 from cdk8s_publish.render.discover import find_apps
 from cdk8s_publish.render.environment import AppEnvironment, RunAs

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cdk8s_publish.errors import InputError
-from cdk8s_publish.inputs import parse
+from cdk8s_publish.inputs.declared import parse
 from cdk8s_publish.render.discover import App, find_apps
 
 if TYPE_CHECKING:

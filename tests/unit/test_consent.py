@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import cdk8s_publish
-from cdk8s_publish.consent import Consent, apply_consents, consents_of, parse_allow, parse_refuse, unused
 from cdk8s_publish.errors import InputError
-from cdk8s_publish.inputs import REPLACED, parse
+from cdk8s_publish.inputs.declared import REPLACED, parse
 from cdk8s_publish.model import CommitMessage, Finding, Level, ResourceId, Sha
-from cdk8s_publish.rules import RULES
+from cdk8s_publish.rules.consent import Consent, apply_consents, consents_of, parse_allow, parse_refuse, unused
+from cdk8s_publish.rules.registry import RULES
 
 DB = ResourceId("", "Secret", "shop", "db")
 WEB = ResourceId("apps", "Deployment", "shop", "web")

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cdk8s_publish.errors import InputError
-from cdk8s_publish.input_values import History
-from cdk8s_publish.inputs import INPUTS, from_environ, parse
+from cdk8s_publish.inputs.declared import INPUTS, from_environ, parse
+from cdk8s_publish.inputs.values import History
 
 
 def problems(**raw: str) -> str:

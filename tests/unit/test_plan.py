@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cdk8s_publish.errors import BranchError
-from cdk8s_publish.inputs import parse
+from cdk8s_publish.inputs.declared import parse
 from cdk8s_publish.model import Action, CommitMessage, Folder, Level, Relation, Sha, SourceRevision
 from cdk8s_publish.publish.branch.ownership import Origin
 from cdk8s_publish.publish.branch.repository import Tip

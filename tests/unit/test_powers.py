@@ -23,7 +23,7 @@ CI_NAMES = re.compile(r"(?<![$\w])(?:GITHUB|CI|GITLAB|RUNNER)_[A-Z]\w*")
 STARTS_PROGRAMS = {
     "commands/version.py",  # asks programs for their version
     "flux/charts.py",  # asks Node.js for its version
-    "publish/branch/git_process.py",  # types and limits of the process that GitPython starts
+    "git/process.py",  # types and limits of the process that GitPython starts
     "publish/branch/signing.py",  # gpg and ssh-keygen, which hold a key
     "sandbox/lifetime.py",  # types and limits of what sandbox/process.py starts
     "sandbox/process.py",  # everything that is not ours
@@ -58,7 +58,7 @@ def packages(source: str) -> set[str]:
 @pytest.mark.parametrize("path", SOURCES)
 def test_power__has_one_holder(path: str) -> None:
     source = SOURCES[path]
-    assert path == "publish/branch/git_process.py" or "git" not in packages(source), "GitPython"
+    assert path == "git/process.py" or "git" not in packages(source), "GitPython"
     assert path in STARTS_PROGRAMS or "subprocess" not in packages(source), "starting programs"
     assert path == "cli.py" or not reads_environ(source), "the process's own environment"
     assert path in {"cli.py", "review/parallel.py"} or not uses(source, "sys.exit", "os._exit"), "ending the process"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cdk8s_publish.errors import LeaseLostError, RemoteError, TransientRemoteError
-from cdk8s_publish.publish.branch.git_errors import explain
+from cdk8s_publish.git.errors import explain
 
 UNAVAILABLE = "fatal: unable to access 'https://example.com/{}/': The requested URL returned error: 503"
 CUT = "error: RPC failed; curl 56 GnuTLS recv error (-110): The TLS connection was non-properly terminated."

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cdk8s_publish.trailers import trailers
+from cdk8s_publish.rules.trailers import trailers
 
 LINES = st.sampled_from(
     [

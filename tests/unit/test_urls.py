@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cdk8s_publish.publish.branch.urls import (
+from cdk8s_publish.git.urls import (
     absolute,
     is_other_repository,
     is_other_server,

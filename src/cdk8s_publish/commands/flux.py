@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from cdk8s_publish.errors import InputError
 from cdk8s_publish.flux import charts
 from cdk8s_publish.flux.options import parse
+from cdk8s_publish.git.urls import split_credential
 from cdk8s_publish.publish.branch.source import Checkout
-from cdk8s_publish.publish.branch.urls import split_credential
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

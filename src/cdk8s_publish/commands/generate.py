@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cdk8s_publish.consent import apply_consents
 from cdk8s_publish.errors import CheckError
-from cdk8s_publish.findings import raise_for_errors, with_folder
-from cdk8s_publish.inputs import parse
+from cdk8s_publish.inputs.declared import parse
 from cdk8s_publish.job import scratch
 from cdk8s_publish.model import Folder
 from cdk8s_publish.render import How, render
@@ -16,11 +14,13 @@ from cdk8s_publish.render.environment import run_as
 from cdk8s_publish.review import checks
 from cdk8s_publish.review.delta import delta
 from cdk8s_publish.review.manifests import MANIFESTS, role
+from cdk8s_publish.rules.consent import apply_consents
+from cdk8s_publish.rules.findings import raise_for_errors, with_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cdk8s_publish.inputs import Inputs
+    from cdk8s_publish.inputs.declared import Inputs
     from cdk8s_publish.job import Job
     from cdk8s_publish.model import Finding
 

@@ -15,10 +15,8 @@ from typing import TYPE_CHECKING
 from cdk8s_publish import report
 from cdk8s_publish.ci.files import write_file
 from cdk8s_publish.ci.provider import commit_url
-from cdk8s_publish.consent import consents_of
 from cdk8s_publish.errors import CheckError, CredentialError, InputError, SignalError, as_known
-from cdk8s_publish.findings import raise_for_errors
-from cdk8s_publish.inputs import parse
+from cdk8s_publish.inputs.declared import parse
 from cdk8s_publish.job import scratch
 from cdk8s_publish.model import (
     Action,
@@ -42,11 +40,13 @@ from cdk8s_publish.render.toolchain import Toolchain
 from cdk8s_publish.review import diff
 from cdk8s_publish.review.parallel import halves
 from cdk8s_publish.review.review import Published, review
+from cdk8s_publish.rules.consent import consents_of
+from cdk8s_publish.rules.findings import raise_for_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from cdk8s_publish.inputs import ConsentInputs, Inputs
+    from cdk8s_publish.inputs.declared import ConsentInputs, Inputs
     from cdk8s_publish.job import Job
     from cdk8s_publish.model import Finding, PublishPlan
     from cdk8s_publish.publish.branch.origin import Source

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from cdk8s_publish import input_values
-from cdk8s_publish.inputs import SPECS
+from cdk8s_publish.inputs import values
+from cdk8s_publish.inputs.declared import SPECS
 from cdk8s_publish.options import Option, parse_options
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ FLUX_OPTIONS: tuple[Option, ...] = (
         "branch",
         "",
         "Target branch that Flux watches.",
-        input_values.branch,
+        values.branch,
         default=SPECS["branch"].default,
         flux1="--git-branch",
     ),
@@ -112,7 +112,7 @@ FLUX_OPTIONS: tuple[Option, ...] = (
         "path",
         "",
         "Folder on that branch that Flux applies.",
-        input_values.folder,
+        values.folder,
         default=SPECS["path"].default,
         flux1="--git-path",
     ),

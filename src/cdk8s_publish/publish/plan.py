@@ -7,18 +7,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cdk8s_publish.consent import apply_consents, consents_of, unused
 from cdk8s_publish.errors import BranchError
-from cdk8s_publish.findings import raise_for_errors
 from cdk8s_publish.model import Action, Finding, Folder, Level, PublishPlan, Relation
-from cdk8s_publish.rules import RULES
+from cdk8s_publish.rules.consent import apply_consents, consents_of, unused
+from cdk8s_publish.rules.findings import raise_for_errors
+from cdk8s_publish.rules.registry import RULES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from cdk8s_publish.consent import Consent
-    from cdk8s_publish.inputs import ConsentInputs, TargetInputs
+    from cdk8s_publish.inputs.declared import ConsentInputs, TargetInputs
     from cdk8s_publish.publish.sink import Observed
+    from cdk8s_publish.rules.consent import Consent
 
 _HINT = "Choose another `branch` or `path`."
 

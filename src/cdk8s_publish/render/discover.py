@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from cdk8s_publish.inputs import RenderInputs
+    from cdk8s_publish.inputs.declared import RenderInputs
     from cdk8s_publish.render.dependencies import Step
 
 _log = logging.getLogger(__name__)

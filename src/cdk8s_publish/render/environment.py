@@ -17,7 +17,7 @@ from cdk8s_publish.sandbox.environ import scrub
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from cdk8s_publish.inputs import RenderInputs
+    from cdk8s_publish.inputs.declared import RenderInputs
     from cdk8s_publish.job import Job
     from cdk8s_publish.model import Secret
 

@@ -7,7 +7,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
-from cdk8s_publish.git_names import is_git_name
+from cdk8s_publish.git.names import is_git_name
 from cdk8s_publish.model import (
     CONSTRUCT_METADATA_FILE,
     MANIFEST_SUFFIXES,

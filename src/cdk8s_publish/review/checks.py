@@ -11,9 +11,9 @@ from collections import defaultdict
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
-from cdk8s_publish.findings import by_severity
 from cdk8s_publish.model import METADATA_FILE, Finding, Level
 from cdk8s_publish.review.manifests import HELM_FILE, KUSTOMIZATION_FILES, MANIFESTS, parse, role
+from cdk8s_publish.rules.findings import by_severity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from cdk8s_publish.findings import with_folder
 from cdk8s_publish.model import ChangeKind, Finding, Level
+from cdk8s_publish.rules.findings import with_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from cdk8s_publish.consent import apply_consents, unused
-from cdk8s_publish.findings import by_severity, with_folder
 from cdk8s_publish.model import Changes, Finding, Folder, Level
 from cdk8s_publish.review import checks, diff, removals
 from cdk8s_publish.review.delta import delta
-from cdk8s_publish.rules import RULES
+from cdk8s_publish.rules.consent import apply_consents, unused
+from cdk8s_publish.rules.findings import by_severity, with_folder
+from cdk8s_publish.rules.registry import RULES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
-    from cdk8s_publish.consent import Consent
     from cdk8s_publish.model import RenderedManifests, Sha
     from cdk8s_publish.review.checks import Checked, ParseAll
     from cdk8s_publish.review.delta import Delta
+    from cdk8s_publish.rules.consent import Consent
 
 
 class Published(NamedTuple):

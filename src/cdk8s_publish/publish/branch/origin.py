@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from cdk8s_publish.ci.provider import commit_url
 from cdk8s_publish.errors import InputError
-from cdk8s_publish.publish.branch.git_process import frozen_config
+from cdk8s_publish.git.process import frozen_config
 from cdk8s_publish.publish.branch.ownership import Origin
 from cdk8s_publish.publish.branch.remotes import Remotes, find_remotes
 from cdk8s_publish.publish.branch.repository import Repository
@@ -21,7 +21,7 @@ from cdk8s_publish.publish.branch.source import Checkout, SourceHistory
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from cdk8s_publish.inputs import CommitInputs, Inputs
+    from cdk8s_publish.inputs.declared import CommitInputs, Inputs
     from cdk8s_publish.job import Job
     from cdk8s_publish.model import SourceRevision
     from cdk8s_publish.publish.sink import Claim

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from cdk8s_publish.git import urls
 from cdk8s_publish.model import Relation
-from cdk8s_publish.publish.branch import urls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from cdk8s_publish.errors import InputError
+from cdk8s_publish.git import urls
 from cdk8s_publish.model import Remote, Secret
-from cdk8s_publish.publish.branch import urls
 from cdk8s_publish.publish.branch.signing import armored
 
 if TYPE_CHECKING:
     from cdk8s_publish.ci.provider import CIContext
-    from cdk8s_publish.inputs import TargetInputs
+    from cdk8s_publish.inputs.declared import TargetInputs
 
 
 class Remotes(NamedTuple):

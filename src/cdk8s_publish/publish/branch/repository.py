@@ -13,18 +13,18 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
 from cdk8s_publish.errors import BranchError, MachineError, RemoteError, TransientRemoteError
+from cdk8s_publish.git.errors import explain
+from cdk8s_publish.git.history import new_messages
+from cdk8s_publish.git.process import GitRunner, relation
 from cdk8s_publish.model import METADATA_FILE, Folder, Relation, Remote, Sha
 from cdk8s_publish.publish.branch import fast_import, hydrator
 from cdk8s_publish.publish.branch.access import access
-from cdk8s_publish.publish.branch.git_errors import explain
-from cdk8s_publish.publish.branch.git_process import GitRunner, relation
-from cdk8s_publish.publish.branch.messages import new_messages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from cdk8s_publish.input_values import History
+    from cdk8s_publish.inputs.values import History
     from cdk8s_publish.model import CommitMessage, RenderedFile
     from cdk8s_publish.publish.branch.access import Access
     from cdk8s_publish.publish.branch.fast_import import FolderWrite, Identity

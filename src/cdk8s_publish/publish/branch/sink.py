@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from cdk8s_publish import report
 from cdk8s_publish.errors import BranchError, InputError, RemoteError
-from cdk8s_publish.findings import raise_for_errors
-from cdk8s_publish.git_names import is_ref_name
+from cdk8s_publish.git.names import is_ref_name
 from cdk8s_publish.model import Finding, Level, Relation
 from cdk8s_publish.publish.branch import hydrator, ownership
 from cdk8s_publish.publish.branch.fast_import import FolderWrite, Identity
 from cdk8s_publish.publish.branch.repository import NOTES_REF, RefMove
 from cdk8s_publish.publish.sink import Claim, Observed
+from cdk8s_publish.rules.findings import raise_for_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from cdk8s_publish.inputs import CommitInputs
+    from cdk8s_publish.inputs.declared import CommitInputs
     from cdk8s_publish.model import Folder, RenderedManifests, Sha
     from cdk8s_publish.publish.branch.ownership import Origin
     from cdk8s_publish.publish.branch.repository import Repository, Tip

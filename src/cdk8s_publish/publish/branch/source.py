@@ -7,10 +7,10 @@ import os
 from typing import TYPE_CHECKING
 
 from cdk8s_publish.errors import InputError, RemoteError
+from cdk8s_publish.git.history import MESSAGES_MAXIMUM, message, new_messages
+from cdk8s_publish.git.process import GitRunner, relation
+from cdk8s_publish.git.urls import absolute, split_credential
 from cdk8s_publish.model import CONFIG_FILE, Relation, Sha, SourceRevision
-from cdk8s_publish.publish.branch.git_process import GitRunner, relation
-from cdk8s_publish.publish.branch.messages import MESSAGES_MAXIMUM, message, new_messages
-from cdk8s_publish.publish.branch.urls import absolute, split_credential
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from cdk8s_publish.model import Finding, Level
 from cdk8s_publish.options import closest
-from cdk8s_publish.rules import RULES
-from cdk8s_publish.trailers import trailers
+from cdk8s_publish.rules.registry import RULES
+from cdk8s_publish.rules.trailers import trailers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from cdk8s_publish.model import CommitMessage, ResourceId
-    from cdk8s_publish.rules import Rule
+    from cdk8s_publish.rules.registry import Rule
 
 INPUT_ORIGIN = "the input `allow`"
 TRAILER = "allow"

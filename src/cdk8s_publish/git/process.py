@@ -13,8 +13,8 @@ from subprocess import PIPE, TimeoutExpired
 from typing import IO, TYPE_CHECKING, cast
 
 from cdk8s_publish.errors import MachineError
+from cdk8s_publish.git.errors import explain
 from cdk8s_publish.model import Relation
-from cdk8s_publish.publish.branch.git_errors import explain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

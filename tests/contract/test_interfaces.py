@@ -1,4 +1,4 @@
-"""Every door says what `inputs.py` declares, read here with a YAML parser and from the help page."""
+"""Every interface says what `inputs/declared.py` declares, read here with a YAML parser and from the help page."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from cdk8s_publish import errors
-from cdk8s_publish.inputs import INPUTS, OUTPUTS
+from cdk8s_publish.inputs.declared import INPUTS, OUTPUTS
 from support.programs import ROOT
 
 if TYPE_CHECKING:
@@ -43,8 +43,8 @@ def script(name: str, *args: str, cwd: Path = ROOT) -> subprocess.CompletedProce
     )
 
 
-def test_doors__are_what_the_script_writes() -> None:
-    checked = script("scripts/doors.py", "--check")
+def test_interfaces__are_what_the_script_writes() -> None:
+    checked = script("scripts/sync_declarations.py", "--check")
     assert checked.returncode == 0, checked.stderr
 
 

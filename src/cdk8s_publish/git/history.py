@@ -9,7 +9,7 @@ from cdk8s_publish.model import CommitMessage, Sha
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cdk8s_publish.publish.branch.git_process import GitRunner
+    from cdk8s_publish.git.process import GitRunner
 
 MESSAGES_MAXIMUM = 1_000
 """How many commits a publish may be made of for all of them to be read; of more only the last one is."""

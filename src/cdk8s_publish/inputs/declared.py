@@ -9,17 +9,17 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
-from cdk8s_publish import input_values
-from cdk8s_publish.consent import parse_allow, parse_refuse
 from cdk8s_publish.errors import InputError
+from cdk8s_publish.inputs import values
 from cdk8s_publish.model import Finding, Level, Secret
 from cdk8s_publish.options import FLAG_CHOICES, Option, closest, flag, one_of, parse_options, plain_text
+from cdk8s_publish.rules.consent import parse_allow, parse_refuse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cdk8s_publish.consent import Consent
-    from cdk8s_publish.input_values import History
+    from cdk8s_publish.inputs.values import History
+    from cdk8s_publish.rules.consent import Consent
 
 PREFIX = "INPUT_"
 
@@ -108,7 +108,7 @@ INPUTS: tuple[Option, ...] = (
         Section.TARGET,
         "Target branch: the branch that Flux or Argo CD watches. It is created when it does not exist yet and belongs "
         "to this action from then on; it can be neither the branch you build from nor the default branch.",
-        input_values.branch,
+        values.branch,
         default="manifests",
         metavar="branch",
     ),
@@ -118,7 +118,7 @@ INPUTS: tuple[Option, ...] = (
         "Folder on the target branch that receives the rendered manifests (`spec.path` of the Flux Kustomization). "
         "Only this folder is replaced; everything beside it stays. Use `.` for the root of the branch. With several "
         "apps `{app}` stands for the name of an app's folder and `{directory}` for the whole of it.",
-        input_values.folder,
+        values.folder,
         default="dist",
         metavar="folder",
     ),
@@ -133,7 +133,7 @@ INPUTS: tuple[Option, ...] = (
         Section.APP,
         "Folder of your repository that holds the cdk8s app (where `cdk8s.yaml` is). Several folders, one on a line, "
         "and patterns such as `apps/*` render several apps into one commit; `path` then needs `{app}` in it.",
-        input_values.folders,
+        values.folders,
         default=".",
         metavar="list",
     ),
@@ -163,7 +163,7 @@ INPUTS: tuple[Option, ...] = (
         "timeout",
         Section.APP,
         "How long the installation and the app may take, each: a number of seconds, or `90s`, `10m`, `1h`.",
-        input_values.duration,
+        values.duration,
         default="10m",
         metavar="duration",
     ),
@@ -190,7 +190,7 @@ INPUTS: tuple[Option, ...] = (
         "app-env",
         Section.APP,
         "Names of the variables that a `hermetic` app gets, on lines of their own or separated by commas.",
-        input_values.variable_names,
+        values.variable_names,
         metavar="names",
     ),
     Option(
@@ -206,9 +206,9 @@ INPUTS: tuple[Option, ...] = (
         Section.TARGET,
         "Repository to publish to: `owner/name` on the same server, or a URL. Default: the repository of the "
         "checkout. Publishing to another repository needs a `token` that may write there.",
-        input_values.repository,
+        values.repository,
         metavar="repository",
-        shown=input_values.without_userinfo,
+        shown=values.without_userinfo,
     ),
     Option(
         "token",
@@ -217,7 +217,7 @@ INPUTS: tuple[Option, ...] = (
         Secret,
         action_default="${{ github.token }}",
         template_default="$CI_JOB_TOKEN",
-        shown=input_values.nothing_of_it,
+        shown=values.nothing_of_it,
         is_secret=True,
     ),
     Option(
@@ -225,7 +225,7 @@ INPUTS: tuple[Option, ...] = (
         Section.TARGET,
         "Private SSH key that may write to the repository (a deploy key), used in place of the token.",
         Secret,
-        shown=input_values.nothing_of_it,
+        shown=values.nothing_of_it,
         is_secret=True,
     ),
     Option(
@@ -240,7 +240,7 @@ INPUTS: tuple[Option, ...] = (
         Section.COMMIT,
         "What the target branch remembers: `replace` keeps one commit that is replaced each time, `keep` adds a "
         "commit for each publish, `keep: 20` keeps the last 20.",
-        input_values.history,
+        values.history,
         default="replace",
         metavar="history",
     ),
@@ -256,7 +256,7 @@ INPUTS: tuple[Option, ...] = (
         "author",
         Section.COMMIT,
         "Author and committer of the commit on the target branch, as `Name <email>`.",
-        input_values.author,
+        values.author,
         default="cdk8s-publish <cdk8s-publish@users.noreply.github.com>",
         metavar="author",
     ),
@@ -272,7 +272,7 @@ INPUTS: tuple[Option, ...] = (
         Section.COMMIT,
         "Private OpenPGP or SSH key that signs the commit, for Flux `spec.verify` or a rule that demands signatures.",
         Secret,
-        shown=input_values.nothing_of_it,
+        shown=values.nothing_of_it,
         is_secret=True,
     ),
     Option(
@@ -280,7 +280,7 @@ INPUTS: tuple[Option, ...] = (
         Section.COMMIT,
         "Passphrase of `signing-key`, when it has one.",
         Secret,
-        shown=input_values.nothing_of_it,
+        shown=values.nothing_of_it,
         is_secret=True,
     ),
     Option(

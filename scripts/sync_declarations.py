@@ -1,7 +1,7 @@
 """Write the declared inputs and outputs into every file that repeats them.
 
-    python3 scripts/doors.py           write
-    python3 scripts/doors.py --check   write nothing, fail when a file differs
+    python3 scripts/sync_declarations.py           write
+    python3 scripts/sync_declarations.py --check   write nothing, fail when a file differs
 
 Each file keeps its hand-written rest: only what stands between a line with `<name>: begin` and one with `<name>: end`
 is replaced, indented like the first of them.
@@ -23,9 +23,9 @@ sys.path.insert(0, str(ROOT / "src"))
 
 from cdk8s_publish import errors  # noqa: E402
 from cdk8s_publish.flux.options import FLUX_OPTIONS  # noqa: E402
-from cdk8s_publish.inputs import INPUTS, OUTPUTS, PREFIX, Section  # noqa: E402
+from cdk8s_publish.inputs.declared import INPUTS, OUTPUTS, PREFIX, Section  # noqa: E402
 from cdk8s_publish.render.dependencies import ECOSYSTEMS  # noqa: E402
-from cdk8s_publish.rules import RULES  # noqa: E402
+from cdk8s_publish.rules.registry import RULES  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -142,7 +142,21 @@ def reference_flux() -> Iterator[str]:
         yield f"| `--{option.name}` | {default} | {option.description} | {flux1} |"
 
 
-ROOMS = ("cli", "commands", "publish", "publish.branch", "flux", "render", "review", "job", "ci", "sandbox")
+ROOMS = (
+    "cli",
+    "commands",
+    "publish",
+    "publish.branch",
+    "flux",
+    "render",
+    "review",
+    "job",
+    "ci",
+    "sandbox",
+    "inputs",
+    "rules",
+    "git",
+)
 """What the picture shows. Every other module lies on the ground floor, which everybody may use."""
 
 
@@ -210,7 +224,7 @@ def replaced(text: str, part: str, lines: Iterator[str]) -> str:
 
     text, count = marks.subn(fill, text)
     if count != 1:
-        sys.exit(f"doors: expected the marks of {part!r} once, found them {count} times")
+        sys.exit(f"sync_declarations: expected the marks of {part!r} once, found them {count} times")
     return text
 
 
@@ -257,7 +271,8 @@ def main(argv: list[str]) -> None:
             component.parent.mkdir(exist_ok=True)
             component.write_text(template, encoding="utf-8")
     if stale and argv == ["--check"]:
-        sys.exit(f"doors: not what the declarations say: {', '.join(stale)}; run `python3 scripts/doors.py`")
+        names = ", ".join(stale)
+        sys.exit(f"sync_declarations: not what is declared: {names}; run `python3 scripts/sync_declarations.py`")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from cdk8s_publish.git_names import NAME_MAX_BYTES, is_git_name, is_ref_name
+from cdk8s_publish.git.names import NAME_MAX_BYTES, is_git_name, is_ref_name
 
 TIMEOUT_MAX_S = 24 * 3600
 

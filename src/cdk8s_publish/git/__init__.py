@@ -1,0 +1,1 @@
+"""Run git, understand what it says, and know its names and addresses."""

@@ -1,0 +1,1 @@
+"""What a user may ask for: declared once, read from text."""

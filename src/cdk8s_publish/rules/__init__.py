@@ -1,0 +1,1 @@
+"""Rules by their names, what they found, and who lets that pass."""
