@@ -134,3 +134,36 @@ def test_source__releases_from_tags_are_published_one_after_the_other(checkout: 
     checkout.render({"web.yaml": config_map("web", tag)})
     cli.run(*RUN, cwd=checkout.path, **github, GITHUB_REF_NAME=tag).ok()
     assert state(checkout.origin)["dist/web.yaml"] == config_map("web", tag)
+
+
+def three_apps(checkout: Checkout) -> None:
+    for name in ("a", "b", "c"):
+        checkout.write(f"apps/{name}/cdk8s.yaml", APP)
+        checkout.write(f"apps/{name}/m.yaml", config_map(name))
+    checkout.commit("Add three apps")
+
+
+def test_app__that_a_sparse_checkout_leaves_out_is_not_gone__c9(checkout: Checkout, cli: Cli, tmp_path: Path) -> None:
+    three_apps(checkout)
+    run = (*RUN, "--working-directory", "apps/*", "--path", "prod/{app}")
+    cli.run(*run, cwd=checkout.path).ok()
+    sparse = checkout.ci_checkout(tmp_path / "sparse")
+    sparse.git("sparse-checkout", "set", "--cone", "apps/a", "apps/b")
+    assert not (sparse.path / "apps" / "c").exists()
+    assert "`prod/c` is left alone" in cli.run(*run, cwd=sparse.path).ok().stdout
+    assert "prod/c/m.yaml" in state(checkout.origin)
+    shutil.rmtree(checkout.path / "apps" / "c")
+    checkout.commit("Remove an app")
+    cli.run(*run, cwd=checkout.path).ok()  # the neighbour: an app that is gone is gone
+    assert not [name for name in state(checkout.origin) if name.startswith("prod/c/")]
+
+
+def test_app__with_a_job_of_its_own_is_not_gone_for_the_others__b5(checkout: Checkout, cli: Cli) -> None:
+    three_apps(checkout)
+    checkout.write("apps/legacy/m.yaml", config_map("legacy"))
+    checkout.commit("Add an app that has a job of its own")
+    own = ("--working-directory", "apps/legacy", "--app", "cp m.yaml $CDK8S_OUTDIR", "--path", "prod/{app}")
+    cli.run(*RUN, *own, cwd=checkout.path).ok()
+    cli.run(*RUN, "--working-directory", "apps/*", "--path", "prod/{app}", cwd=checkout.path).ok()
+    assert "prod/legacy/m.yaml" in state(checkout.origin)
+    assert "prod/a/m.yaml" in state(checkout.origin)

@@ -27,6 +27,8 @@ SAME = (
     "ssh://git@git.example/team/shop.git",
     "ssh://git@git.example:2222/team/shop",
     "git@git.example:team/shop.git",
+    "https://git.example:443/team/shop",
+    "http://git.example:80/team/shop.git",
 )
 
 
@@ -106,3 +108,8 @@ def test_is_short__owner_and_name(text: str, expected: bool) -> None:
 def test_over_ssh__keeps_what_is_no_web_address() -> None:
     assert over_ssh("https://git.example:8443/a/b.git") == "ssh://git@git.example/a/b.git"
     assert over_ssh("git@git.example:a/b.git") == "git@git.example:a/b.git"
+
+
+def test_normal__case_of_a_path_counts_only_where_the_server_tells_it_apart() -> None:
+    assert normal("https://github.com/Acme/Shop") == normal("git@github.com:acme/shop.git")
+    assert normal("https://git.example/Acme/Shop") != normal("https://git.example/acme/shop")

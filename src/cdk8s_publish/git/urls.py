@@ -45,20 +45,28 @@ def over_ssh(url: str) -> str:
 def normal(url: str) -> str:
     """Return a form in which equal repositories are equal texts, over whatever protocol they are reached.
 
-    Without scheme, user, `.git` and final slash; the host in lower case, with its port only over http(s). A local path
-    without links in it.
+    Without scheme, user, `.git`, final slash and the scheme's own port; the host in lower case, with another port only
+    over http(s). The path too is in lower case where the server takes both for the same. A local path without links.
     """
-    path = url.removeprefix("file://")
+    path = url.removeprefix("file://").removeprefix("localhost" if url.startswith("file://localhost/") else "")
     if path.startswith("/"):
         return os.path.realpath(path).removesuffix(".git").rstrip("/")
     text = url.rstrip("/").removesuffix(".git")
-    if match := re.fullmatch(r"https?://(?:[^/@]*@)?([^/]+)/(.*)", text):
-        return f"{match[1].lower()}/{match[2]}"
-    if match := re.fullmatch(r"ssh://(?:[^/@]*@)?([^/:]+)(?::\d+)?/(.*)", text) or re.fullmatch(
-        r"[^/:@]+@([^/:]+):/?(.*)", text
-    ):
-        return f"{match[1].lower()}/{match[2]}"
-    return text
+    found = next((match for form in _FORMS if (match := re.fullmatch(form, text))), None)
+    if not found:
+        return text
+    host = re.sub(r":(443|80)$", "", found[1].lower())
+    name = found[2].strip("/")
+    return f"{host}/{name.lower() if host in _CASELESS_HOSTS else name}"
+
+
+_FORMS = (
+    r"https?://(?:[^/@]*@)?([^/]+)/(.*)",
+    r"ssh://(?:[^/@]*@)?([^/:]+)(?::\d+)?/(.*)",
+    r"[^/:@]+@([^/:]+):/?(.*)",
+)
+_CASELESS_HOSTS = frozenset({"github.com", "gitlab.com", "bitbucket.org", "codeberg.org", "gitea.com"})
+"""Servers that are known to take `Owner/Name` for `owner/name`. Of others nobody knows: git's own tells them apart."""
 
 
 def is_other_server(url: str, other: str) -> bool:

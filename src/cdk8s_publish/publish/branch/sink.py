@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from cdk8s_publish import report
 from cdk8s_publish.errors import BranchError, InputError, RemoteError
+from cdk8s_publish.git import urls
 from cdk8s_publish.git.names import is_ref_name
 from cdk8s_publish.model import Finding, Level, Relation
 from cdk8s_publish.publish.branch import hydrator, ownership
@@ -51,6 +52,7 @@ class BranchSink:
         self.name, self.claim = name, claim
         self._repository, self._origin, self._style = repository, origin, style
         self._stored: set[tuple[str, Sha]] = set()
+        self._left_alone: set[str] = set()
 
     def look(self) -> Observed:
         """Look at the branch.
@@ -136,18 +138,32 @@ class BranchSink:
         return folder.record == source and folder.fingerprint == self.claim.fingerprints.get(folder.path, "")
 
     def _abandoned(self, tip: Tip) -> tuple[Folder, ...]:
-        """Return the folders of apps that a pattern of this run used to find.
+        """Return the folders of apps that a pattern of this run used to find, and that the source commit has no more.
 
         Only what came from this very repository and a folder that matches, and is where this run would put it, counts:
-        others may publish beside us, and so may another job that renders the same apps for another environment.
+        others may publish beside us, and so may another job that renders the same apps for another environment. The
+        commit is asked and not the disk, of which a sparse checkout shows a part.
         """
         if not self.claim.patterns:
             return ()
         others = [path for path in tip.managed if path not in self.claim.directories]
-        return tuple(folder for folder in self._repository.folders(tip, others) if self._was_ours(folder))
+        ours = [folder for folder in self._repository.folders(tip, others) if self._was_ours(folder)]
+        return tuple(folder for folder in ours if not self._is_still_there(folder))
+
+    def _is_still_there(self, folder: Folder) -> bool:
+        if not self._origin.holds_app(folder.directory or "."):
+            return False
+        if folder.path not in self._left_alone:
+            self._left_alone.add(folder.path)
+            _log.warning(
+                "`%s` is left alone: this run does not find its app, but the source commit still has the folder `%s`",
+                folder.path,
+                folder.directory,
+            )
+        return True
 
     def _was_ours(self, folder: Folder) -> bool:
-        if folder.source_url != self._origin.url or not folder.directory:
+        if urls.normal(folder.source_url) != urls.normal(self._origin.url) or not folder.directory:
             return False
         if folder.path != self.claim.path_of(folder.directory):
             return False
