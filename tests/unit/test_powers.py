@@ -61,7 +61,7 @@ def test_power__has_one_holder(path: str) -> None:
     assert path == "git/process.py" or "git" not in packages(source), "GitPython"
     assert path in STARTS_PROGRAMS or "subprocess" not in packages(source), "starting programs"
     assert path == "cli.py" or not reads_environ(source), "the process's own environment"
-    assert path in {"cli.py", "review/parallel.py"} or not uses(source, "sys.exit", "os._exit"), "ending the process"
+    assert path == "cli.py" or not uses(source, "sys.exit", "os._exit"), "ending the process"
     assert path.startswith("ci/") or not CI_NAMES.findall(source), "variables of CI products"
 
 

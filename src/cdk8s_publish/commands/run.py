@@ -38,7 +38,6 @@ from cdk8s_publish.render.environment import run_as
 from cdk8s_publish.render.fingerprint import fingerprints
 from cdk8s_publish.render.toolchain import Toolchain
 from cdk8s_publish.review import diff
-from cdk8s_publish.review.parallel import halves
 from cdk8s_publish.review.review import Published, review
 from cdk8s_publish.rules.consent import consents_of
 from cdk8s_publish.rules.findings import raise_for_errors
@@ -171,14 +170,8 @@ def _render(
 def _review(sink: Sink, given: ConsentInputs, attempt: Attempt, rendered: tuple[RenderedManifests, ...]) -> Review:
     published = Published(attempt.seen.folders, sink.read, attempt.seen.abandoned)
     consents, _ = consents_of(attempt.seen.messages)
-    return review(
-        rendered,
-        published,
-        (*given.allow, *consents),
-        given.refuse,
-        is_diff=attempt.plan.action is Action.DIFF,
-        parse_all=halves,
-    )
+    is_diff = attempt.plan.action is Action.DIFF
+    return review(rendered, published, (*given.allow, *consents), given.refuse, is_diff=is_diff)
 
 
 def _result(publication: Publication, findings: tuple[Finding, ...], source: Source, job: Job) -> Result:

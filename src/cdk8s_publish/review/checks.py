@@ -16,14 +16,12 @@ from cdk8s_publish.review.manifests import HELM_FILE, KUSTOMIZATION_FILES, MANIF
 from cdk8s_publish.rules.findings import by_severity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
     from cdk8s_publish.model import Manifest, RenderedFile, RenderedManifests, ResourceId, Sha
     from cdk8s_publish.review.delta import Delta
     from cdk8s_publish.review.manifests import Parsed
-
-    ParseAll = Callable[[Callable[[RenderedFile], Parsed], Sequence[RenderedFile]], Iterable[Parsed]]
 
 KUSTOMIZED_RULES = frozenset({"invalid-yaml", "not-a-resource", "duplicate-resource"})
 """Rules that a kustomization file can make pointless, because the controller reads only what it lists."""
@@ -57,10 +55,8 @@ class Checked(NamedTuple):
         return self._replace(parsed=parsed, before=before)
 
 
-def check(delta: Delta, old: Mapping[Sha, bytes], parse_all: ParseAll = map) -> Checked:
+def check(delta: Delta, old: Mapping[Sha, bytes]) -> Checked:
     """Apply every rule to what was rendered; `old` holds the bytes of `delta.wanted`, as far as they can be had.
-
-    `parse_all` applies a function to every file: `map`, or something faster.
 
     Raises OSError when a rendered file can't be read.
     """
@@ -70,7 +66,7 @@ def check(delta: Delta, old: Mapping[Sha, bytes], parse_all: ParseAll = map) -> 
         fresh, unread = delta.rendered.files, 0
     else:
         fresh, unread = delta.changed, recorded - sum(map(len, before.values()))
-    parsed, findings = _parse(fresh, parse_all)
+    parsed, findings = _parse(fresh)
     kept = [file for file in delta.kept if file.path not in parsed and role(file.path) == MANIFESTS]
     places = _places(parsed, before, kept)
     count = unread + sum(map(len, parsed.values()))
@@ -100,24 +96,20 @@ def _before(delta: Delta, old: Mapping[Sha, bytes]) -> dict[str, tuple[Manifest,
     return before
 
 
-def _parse(files: Iterable[RenderedFile], parse_all: ParseAll) -> tuple[dict[str, tuple[Manifest, ...]], list[Finding]]:
+def _parse(files: Iterable[RenderedFile]) -> tuple[dict[str, tuple[Manifest, ...]], list[Finding]]:
     manifests: dict[str, tuple[Manifest, ...]] = {}
     findings: list[Finding] = []
-    readable = [file for file in files if role(file.path) == MANIFESTS or _name(file.path) in KUSTOMIZATION_FILES]
-    for file, parsed in zip(readable, parse_all(_parse_file, readable), strict=True):
+    for file in files:
         if role(file.path) == MANIFESTS:
+            parsed = parse(file.path, file.read())
             manifests[file.path] = parsed.manifests
             findings += parsed.findings
             if not file.size:
                 message = f"{file.path} is empty: its chart rendered nothing."
                 findings.append(Finding(Level.WARNING, "empty-file", message, file.path))
-        else:
-            findings += _misplaced(file, parsed)
+        elif _name(file.path) in KUSTOMIZATION_FILES:
+            findings += _misplaced(file, parse(file.path, file.read()))
     return manifests, findings
-
-
-def _parse_file(file: RenderedFile) -> Parsed:
-    return parse(file.path, file.read())
 
 
 def _misplaced(file: RenderedFile, parsed: Parsed) -> Iterator[Finding]:

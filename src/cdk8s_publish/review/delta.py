@@ -9,7 +9,7 @@ from cdk8s_publish.model import Sha
 from cdk8s_publish.review.manifests import role
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from cdk8s_publish.model import Folder, RenderedFile, RenderedManifests
 
@@ -39,21 +39,32 @@ def delta(rendered: RenderedManifests, folder: Folder) -> Delta:
     moved = [file for file in rendered.files if folder.files.get(file.path) != file.blob]
     same = {file.path for file in rendered.files}.difference(file.path for file in moved)
     left = sorted((path, blob) for path, blob in folder.files.items() if path not in same)
-    spare = Counter((blob, role(path)) for path, blob in left)
-    changed, used = [], Counter[tuple[Sha, str]]()
+    spare = Counter(_content(path, blob) for path, blob in left)
+    renamed = Counter[tuple[Sha, str]]()
+    changed = []
     for file in moved:
-        key = (file.blob, role(file.path))
-        if used[key] < spare[key]:
-            used[key] += 1
+        content = _content(file.path, file.blob)
+        if renamed[content] < spare[content]:
+            renamed[content] += 1
         else:
             changed.append(file)
-    gone = {}
-    for path, blob in left:
-        key = (blob, role(path))
-        if used[key]:
-            used[key] -= 1
-        else:
-            gone[path] = blob
     altered = {file.path for file in changed}
     kept = tuple(file for file in rendered.files if file.path not in altered)
-    return Delta(rendered, folder, kept, tuple(changed), gone, moved=bool(moved or left))
+    return Delta(rendered, folder, kept, tuple(changed), _gone(left, renamed), moved=bool(moved or left))
+
+
+def _gone(left: Sequence[tuple[str, Sha]], renamed: Counter[tuple[Sha, str]]) -> dict[str, Sha]:
+    """Return what is left of the tip once the files that were only renamed are taken away."""
+    gone = {}
+    for path, blob in left:
+        content = _content(path, blob)
+        if renamed[content]:
+            renamed[content] -= 1
+        else:
+            gone[path] = blob
+    return gone
+
+
+def _content(path: str, blob: Sha) -> tuple[Sha, str]:
+    """Return what must be the same for a file to be only renamed: its bytes, and what its name makes of them."""
+    return blob, role(path)

@@ -21,7 +21,7 @@ from yaml.reader import ReaderError
 from cdk8s_publish.model import MANIFEST_SUFFIXES, Finding, Level, Manifest, ResourceId
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 MANIFESTS = "manifests"
 """Role of a file whose documents are resources for Flux."""
@@ -110,14 +110,11 @@ def _document(data: bytes, start: int, end: int) -> tuple[int, bytes]:
 class _Composer(CParser):
     """Composes nodes and leaves their tags unresolved: only those the text names are set."""
 
-    def descend_resolver(self, _parent: object, _index: object) -> None:
-        pass
-
-    def ascend_resolver(self) -> None:
-        pass
-
-    def resolve(self, _kind: object, _value: object, _implicit: object) -> str:
-        return ""
+    # Asked about every node. They have nothing to do, and a function of the interpreter that takes anything and returns
+    # an empty string does that in a fraction of the time that one of ours needs: a quarter of all parsing.
+    descend_resolver: Callable[..., object] = "".format
+    ascend_resolver: Callable[..., object] = "".format
+    resolve: Callable[..., object] = "".format
 
 
 class _BoundedComposer(_Composer):

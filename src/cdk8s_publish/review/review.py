@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from cdk8s_publish.model import RenderedManifests, Sha
-    from cdk8s_publish.review.checks import Checked, ParseAll
+    from cdk8s_publish.review.checks import Checked
     from cdk8s_publish.review.delta import Delta
     from cdk8s_publish.rules.consent import Consent
 
@@ -37,14 +37,26 @@ class Review(NamedTuple):
     findings: tuple[Finding, ...]
 
 
-def review(  # noqa: PLR0913  # each is a value of its own; a bundle would be unpacked at once
+class _Compared(NamedTuple):
+    """One folder: what differs from the tip, what the rules found in it, and the bytes that the tip has of it."""
+
+    delta: Delta
+    checked: Checked
+    old: Mapping[Sha, bytes]
+
+    def changes(self, unreadable: AbstractSet[str]) -> Changes:
+        """Return what changes; a resource of a file that one of these rules refuses is neither there nor gone."""
+        flawed = {finding.file for finding in self.checked.findings if finding.rule in unreadable}
+        return diff.compare(self.delta, self.checked.without(flawed), self.old)
+
+
+def review(
     rendered: Sequence[RenderedManifests],
     published: Published,
     consents: Sequence[Consent],
     refusals: Sequence[Consent] = (),
     *,
     is_diff: bool = False,
-    parse_all: ParseAll = map,
 ) -> Review:
     """Compare each render with the folder of the same path, and judge every finding by the consents of this run.
 
@@ -53,46 +65,44 @@ def review(  # noqa: PLR0913  # each is a value of its own; a bundle would be un
 
     Raises OSError when a rendered file can't be read.
     """
-    held = {folder.path: folder for folder in published.folders}
-    deltas = [delta(item, held[item.path]) for item in rendered]
-    old = published.read(sha for one in deltas for sha in one.wanted)
-    checked = [checks.check(one, old, parse_all) for one in deltas]
-    asked = [consent for consent in consents if not RULES[consent.rule].is_about_branch]
-    found, needless = apply_consents(_content_findings(deltas, checked, published.abandoned), asked, refusals)
-    unreadable = {finding.rule for finding in found if finding.level is Level.ERROR} & checks.UNREADABLE_RULES
-    readable = [_readable(result, unreadable) for result in checked]
-    changes = tuple(diff.compare(one, result, old) for one, result in zip(deltas, readable, strict=True))
-    removed: tuple[Finding, ...] = ()
-    if not unreadable:  # else nobody knows what the file that can't be read would keep
+    compared = _compared(rendered, published)
+    about_content = [consent for consent in consents if not RULES[consent.rule].is_about_branch]
+    found, needless = apply_consents(_content_findings(compared, published.abandoned), about_content, refusals)
+    unreadable = checks.UNREADABLE_RULES & {finding.rule for finding in found if finding.level is Level.ERROR}
+    changes = tuple(one.changes(unreadable) for one in compared)
+    if unreadable:
+        # What a file that can't be read would keep is not known, so neither is what is removed.
+        needless = tuple(consent for consent in needless if consent.rule not in removals.RULES)
+    else:
         removed, needless = apply_consents(removals.removal_findings(changes), needless, refusals)
-    if is_diff:
-        removed = tuple(finding._replace(level=Level.WARNING) for finding in removed)
-    is_complete = all(result.is_complete for result in checked)
-    idle = [consent for consent in needless if _was_judged(consent, unreadable, is_complete=is_complete)]
-    notices, _ = apply_consents(unused(idle), (), refusals)
-    return Review(published.folders, changes, by_severity((*found, *removed, *notices)))
+        found = (*found, *_as_warnings(removed)) if is_diff else (*found, *removed)
+    notices, _ = apply_consents(unused(_idle(needless, compared)), (), refusals)
+    return Review(published.folders, changes, by_severity((*found, *notices)))
 
 
-def _content_findings(
-    deltas: Sequence[Delta], checked: Sequence[Checked], abandoned: Container[str]
-) -> Iterator[Finding]:
-    for one, result in zip(deltas, checked, strict=True):
-        path = one.folder.path
-        # An app that is gone renders nothing.
-        found = [finding for finding in result.findings if finding.rule != "nothing-rendered" or path not in abandoned]
-        yield from with_folder(found, path) if len(deltas) > 1 else found
+def _compared(rendered: Sequence[RenderedManifests], published: Published) -> list[_Compared]:
+    folders = {folder.path: folder for folder in published.folders}
+    deltas = [delta(item, folders[item.path]) for item in rendered]
+    old = published.read(sha for one in deltas for sha in one.wanted)
+    return [_Compared(one, checks.check(one, old), old) for one in deltas]
 
 
-def _readable(checked: Checked, unreadable: AbstractSet[str]) -> Checked:
-    """Leave out the files that one of these rules refuses: a resource in them is neither there nor gone."""
-    flawed = {
-        finding.file for finding in checked.findings if finding.rule in unreadable and finding.level is Level.ERROR
-    }
-    return checked.without(flawed) if flawed else checked
+def _content_findings(compared: Sequence[_Compared], abandoned: Container[str]) -> Iterator[Finding]:
+    for one in compared:
+        path = one.delta.folder.path
+        found = one.checked.findings
+        if path in abandoned:  # an app that is gone renders nothing
+            found = tuple(finding for finding in found if finding.rule != "nothing-rendered")
+        yield from with_folder(found, path) if len(compared) > 1 else found
 
 
-def _was_judged(consent: Consent, unreadable: AbstractSet[str], *, is_complete: bool) -> bool:
-    """Whether all that a consent is about was looked at, so that nobody needing it says something."""
-    if consent.rule in removals.RULES:
-        return not unreadable
-    return is_complete or not RULES[consent.rule].is_read_from_file
+def _as_warnings(findings: Iterable[Finding]) -> Iterator[Finding]:
+    for finding in findings:
+        yield finding._replace(level=Level.WARNING)
+
+
+def _idle(needless: Sequence[Consent], compared: Sequence[_Compared]) -> Sequence[Consent]:
+    """Return the consents that nothing needed, and not only nothing that was looked at."""
+    if all(one.checked.is_complete for one in compared):
+        return needless
+    return [consent for consent in needless if not RULES[consent.rule].is_read_from_file]
