@@ -60,6 +60,24 @@ def test_check__one_identity_twice(rendering: Rendering, second: bytes) -> None:
     assert finding.resource == ResourceId("", "ConfigMap", "", "a")
 
 
+def test_check__one_identity_in_folders_side_by_side_is_a_warning(rendering: Rendering) -> None:
+    side_by_side = {"dev/a.yaml": resource("a"), "prod/a.yaml": resource("a")}
+    one = delta(rendering.rendered(side_by_side), Folder("dist"))
+    (finding,) = check(one, {}).findings
+    assert (finding.level, finding.rule) == (Level.WARNING, "duplicate-resource")
+    assert "Give each of dev, prod a Flux Kustomization of its own" in finding.hint
+    twice = ["error duplicate-resource dev/a.yaml"]
+    assert found(rendering, side_by_side | {"prod/b.yaml": resource("a")}) == twice
+    assert found(rendering, side_by_side | {"b.yaml": resource("a")}) == ["error duplicate-resource b.yaml"]
+
+
+def test_check__one_identity_that_moves_beside_another_of_its_folder_is_found(rendering: Rendering) -> None:
+    old = {"dev/a.yaml": resource("a"), "prod/a.yaml": resource("a", rest="data: {}\n")}
+    moved = {"dev/a.yaml": resource("a"), "dev/b.yaml": resource("a", rest="data: {x: y}\n")}
+    findings = check(rendering.delta(moved, old, 2), rendering.blobs).findings
+    assert [finding.level for finding in findings if finding.rule == "duplicate-resource"] == [Level.ERROR]
+
+
 def test_check__one_identity_twice_in_one_file(rendering: Rendering) -> None:
     assert found(rendering, {"a.yaml": resource("a") + b"---\n" + resource("a")}) == ["error duplicate-resource a.yaml"]
 

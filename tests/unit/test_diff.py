@@ -182,6 +182,21 @@ def test_compare__one_identity_twice_on_the_tip(rendering: Rendering) -> None:
     assert told(compared(rendering, {"c.yaml": resource("a", rest="")}, old)) == ["modified ConfigMap a c.yaml"]
 
 
+@pytest.mark.parametrize("manifests", [None, 2])
+def test_compare__one_identity_in_two_folders_can_be_removed_from_one(
+    rendering: Rendering, manifests: int | None
+) -> None:
+    old = {"dev/a.yaml": resource("a"), "prod/a.yaml": resource("a", rest="data: {}\n")}
+    one = rendering.delta({"dev/a.yaml": resource("a")}, old, manifests)
+    changes = compare(one, check(one, rendering.blobs), rendering.blobs)
+    assert told(changes) == ["removed ConfigMap a prod/a.yaml"]
+    new = {"dev/a.yaml": resource("a", rest="x: y\n"), "prod/a.yaml": resource("a", rest="x: z\n")}
+    assert told(compared(rendering, new, old)) == [
+        "modified ConfigMap a dev/a.yaml",
+        "modified ConfigMap a prod/a.yaml",
+    ]
+
+
 def test_patch__is_one_file_of_all_diffs(rendering: Rendering) -> None:
     new = {"a.yaml": resource("a", rest="data: {}\n"), "b.yaml": resource('"b\\nc"')}
     changes = compared(rendering, new, {"a.yaml": resource("a"), "c.txt": b"x\n"})

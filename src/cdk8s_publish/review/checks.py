@@ -12,6 +12,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from cdk8s_publish.model import METADATA_FILE, Finding, Level
+from cdk8s_publish.review.delta import top_folder
 from cdk8s_publish.review.manifests import HELM_FILE, KUSTOMIZATION_FILES, MANIFESTS, parse, role
 from cdk8s_publish.rules.findings import by_severity
 
@@ -132,15 +133,24 @@ def _places(
 ) -> dict[ResourceId, list[Manifest]]:
     """Return every place where a resource of the parsed files is rendered.
 
-    The tip had no identity twice, so one that its changed files held already can't be in an unchanged file.
+    No top-level folder of the tip had an identity twice, so one that its changed files held already can't be in an
+    unchanged file.
     """
     places: dict[ResourceId, list[Manifest]] = defaultdict(list)
+    known = {_place(manifest) for manifest in chain.from_iterable(before.values())}
+    new: set[ResourceId] = set()
     for manifest in chain.from_iterable(parsed.values()):
-        places[_identity(manifest.resource)].append(manifest)
-    known = {_identity(manifest.resource) for manifest in chain.from_iterable(before.values())}
-    for manifest in _search(places.keys() - known, kept):
+        identity = _identity(manifest.resource)
+        places[identity].append(manifest)
+        if _place(manifest) not in known:
+            new.add(identity)
+    for manifest in _search(new, kept):
         places[_identity(manifest.resource)].append(manifest)
     return places
+
+
+def _place(manifest: Manifest) -> tuple[ResourceId, str]:
+    return _identity(manifest.resource), top_folder(manifest.file)
 
 
 def _search(wanted: AbstractSet[ResourceId], files: Sequence[RenderedFile]) -> Iterator[Manifest]:
@@ -158,18 +168,27 @@ def _search(wanted: AbstractSet[ResourceId], files: Sequence[RenderedFile]) -> I
 
 
 def _duplicates(places: Mapping[ResourceId, Sequence[Manifest]]) -> Iterator[Finding]:
+    """Find resources that are rendered several times.
+
+    In top-level folders of their own they only warn: environments side by side are applied by a controller each.
+    """
     for manifests in places.values():
-        if len(manifests) > 1:
-            first = manifests[0]
-            files = " and ".join(sorted({manifest.file for manifest in manifests}))
-            yield Finding(
-                Level.ERROR,
-                "duplicate-resource",
-                f"{first.resource} is rendered {len(manifests)} times, in {files}.",
-                first.file,
-                first.resource,
-                "Flux applies nothing at all while two documents describe one resource: rename or remove one of them.",
+        if len(manifests) < 2:  # noqa: PLR2004  # one place is as it should be
+            continue
+        first = manifests[0]
+        files = " and ".join(sorted({manifest.file for manifest in manifests}))
+        message = f"{first.resource} is rendered {len(manifests)} times, in {files}."
+        folders = {top_folder(manifest.file) for manifest in manifests}
+        if len(folders) == len(manifests) and "" not in folders:
+            hint = (
+                f"Give each of {', '.join(sorted(folders))} a Flux Kustomization of its own: together, none is applied."
             )
+            yield Finding(Level.WARNING, "duplicate-resource", message, first.file, first.resource, hint)
+        else:
+            hint = (
+                "Flux applies nothing at all while two documents describe one resource: rename or remove one of them."
+            )
+            yield Finding(Level.ERROR, "duplicate-resource", message, first.file, first.resource, hint)
 
 
 def _dropped(

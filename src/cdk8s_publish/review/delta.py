@@ -53,6 +53,11 @@ def delta(rendered: RenderedManifests, folder: Folder) -> Delta:
     return Delta(rendered, folder, kept, tuple(changed), _gone(left, renamed), moved=bool(moved or left))
 
 
+def top_folder(path: str) -> str:
+    """Return the first folder of a path: what environments that are rendered side by side have for themselves."""
+    return path.partition("/")[0] if "/" in path else ""
+
+
 def _gone(left: Sequence[tuple[str, Sha]], renamed: Counter[tuple[Sha, str]]) -> dict[str, Sha]:
     """Return what is left of the tip once the files that were only renamed are taken away."""
     gone = {}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from cdk8s_publish.model import Change, ChangeKind, Changes, ResourceId
 from cdk8s_publish.printable import spelled_out_text
+from cdk8s_publish.review.delta import top_folder
 from cdk8s_publish.review.masking import Mask
 from cdk8s_publish.review.text_diff import unified
 
@@ -33,11 +34,12 @@ def compare(delta: Delta, checked: Checked, old: Mapping[Sha, bytes]) -> Changes
     kept = _by_resource(many for path, many in checked.parsed.items() if path not in altered)
     before = _by_resource(checked.before.values())
     mask = Mask(chain.from_iterable((*before.values(), *after.values())))
-    items = [
-        _resource_change(before.get(resource, ()), after.get(resource, ()), mask)
-        for resource in (before.keys() - kept.keys()) | after.keys()
-        if _bytes(before.get(resource, ())) != _bytes(after.get(resource, ()))
-    ]
+    items: list[Change] = []
+    for resource in before.keys() | after.keys():
+        sides = (before.get(resource, ()), after.get(resource, ()), kept.get(resource, ()))
+        for one, other in _pairs(*sides):
+            if _bytes(one) != _bytes(other):
+                items.append(_resource_change(one, other, mask))
     items += _file_changes(delta, checked, old, mask)
     items.sort(key=lambda item: (item.resource is None, item.resource or _NOTHING, item.file))
     return Changes(delta.rendered.path, tuple(items), checked.manifests, delta.moved)
@@ -65,8 +67,29 @@ def _by_resource(files: Iterable[tuple[Manifest, ...]]) -> dict[ResourceId, tupl
     return found
 
 
+def _pairs(
+    before: Sequence[Manifest], after: Sequence[Manifest], kept: Sequence[Manifest]
+) -> Iterator[tuple[Sequence[Manifest], Sequence[Manifest]]]:
+    """Yield the documents of one resource that stand against each other: all, or those of each top-level folder.
+
+    One that is there several times may be gone from one folder and stay in the others. `kept` are those in unchanged
+    files.
+    """
+    if not kept and max(len(before), len(after)) < 2:  # noqa: PLR2004  # it is there once, wherever that is
+        yield before, after
+        return
+    for folder in sorted({top_folder(manifest.file) for manifest in (*before, *after)}):
+        old, new, others = (_within(folder, side) for side in (before, after, kept))
+        if new or not others:
+            yield old, new
+
+
+def _within(folder: str, manifests: Sequence[Manifest]) -> list[Manifest]:
+    return [manifest for manifest in manifests if top_folder(manifest.file) == folder]
+
+
 def _bytes(manifests: Sequence[Manifest]) -> list[bytes]:
-    """Return the documents of one resource: one, except on a branch that nobody checked."""
+    """Return the documents of one resource: one, except where it was allowed to be there twice, or nobody checked."""
     return sorted([manifest.text for manifest in manifests])
 
 
