@@ -9,6 +9,7 @@ import pytest
 from hypothesis import settings
 
 from support.checkouts import Checkout, config_map
+from support.fluxread import FluxReader, flux_reader
 from support.git_http import GitHttpServer, git_http_server
 from support.git_ssh import GitSshServer, git_ssh_server
 from support.programs import require
@@ -67,6 +68,13 @@ def ssh_server(tmp_path: Path) -> Iterator[GitSshServer]:
     """Serve the machine's repositories over SSH."""
     require("sshd", "ssh", "ssh-keygen")
     with git_ssh_server(tmp_path / "sshd") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def flux(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FluxReader]:
+    """Run the program that reads a branch as Flux does; building it takes a minute, once."""
+    with flux_reader(tmp_path_factory.mktemp("fluxread")) as running:
         yield running
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # What cmd/go says of a proxy that may not hand a module out. A version that does not exist is a 404 or 410: our fault.
-REFUSED = re.compile(r"go: \S+@\S+: reading \S+: 403 Forbidden")
+REFUSED = re.compile(r"(go|\S+\.go:\d+:\d+): \S+@\S+: reading \S+: 403 Forbidden")
 
 
 def go() -> str:
@@ -33,12 +33,17 @@ def download_modules(folder: Path, env: Mapping[str, str]) -> None:
     done = subprocess.run(
         command, cwd=folder, env=env, capture_output=True, text=True, timeout=RUN_TIMEOUT_S, check=False
     )
+    skip_if_refused(done)
+    assert done.returncode == 0, f"`go mod download` failed: {done.stderr}"
+
+
+def skip_if_refused(done: subprocess.CompletedProcess[str]) -> None:
+    """Skip the test when each and every complaint of a failed command is that the proxy refuses a module."""
     # What a complaint goes on with is indented.
     lines = [line for line in done.stderr.splitlines() if line[:1].strip()]
     complaints = [line for line in lines if not line.startswith("go: downloading ")]
     if done.returncode != 0 and complaints and all(map(REFUSED.match, complaints)):
         pytest.skip("; ".join(complaints))
-    assert done.returncode == 0, f"`go mod download` failed: {done.stderr}"
 
 
 def caches(*names: str) -> dict[str, str]:
