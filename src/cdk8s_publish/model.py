@@ -148,17 +148,47 @@ class ResourceId(NamedTuple):
         return f"{kind} {self.namespace}/{self.name}" if self.namespace else f"{kind} {self.name}"
 
 
+class Trait(StrEnum):
+    """What Flux does with a document that one would not expect of it."""
+
+    LOCAL = "left out"
+    """kustomize leaves it out: it is annotated as local configuration."""
+
+    RENAMED = "renamed"
+    """kustomize puts a hash behind its name."""
+
+    UNLABELLED = "unlabelled"
+    """It loses all its labels, for one of them is no text."""
+
+    ENCRYPTED = "encrypted"
+    """A `Secret` that SOPS encrypted: nothing of its stage is applied unless `spec.decryption` is set."""
+
+    ENCRYPTED_TEXT = "encrypted text"
+    """The same in `stringData`: without `spec.decryption` the encrypted text is applied as the value."""
+
+
+class CustomKind(NamedTuple):
+    """The kind that a CustomResourceDefinition defines, and whether its objects are in namespaces."""
+
+    group: str
+    kind: str
+    is_namespaced: bool
+
+
 class Manifest(NamedTuple):
     """One YAML document that describes one resource.
 
     `text` holds the document's original bytes (between its `---` lines); `is_plain_secret` is true for a `Secret`
-    with readable `data` or `stringData`, whose values are never shown.
+    with readable `data` or `stringData`, whose values are never shown. `defines` is what a CustomResourceDefinition
+    is about.
     """
 
     resource: ResourceId
     file: str
     text: bytes
     is_plain_secret: bool = False
+    traits: tuple[Trait, ...] = ()
+    defines: CustomKind | None = None
 
 
 class Finding(NamedTuple):

@@ -46,6 +46,7 @@ READ: dict[str, tuple[bytes, list[str]]] = {
     "next line character": (CONFIG + b'data: {a: "x\xc2\x85y"}\n', ["ConfigMap a"]),
     "emoji": (CONFIG + b'data: {a: "\xf0\x9f\x98\x80"}\n', ["ConfigMap a"]),
     "100 levels": (CONFIG + b"data: " + b"[" * 100 + b"]" * 100 + b"\n", ["ConfigMap a"]),
+    "text that looks infinite": (CONFIG + b"data: {a: '.inf', b: !!str .nan, c: x.inf, d: .info}\n", ["ConfigMap a"]),
     "list": (
         LIST + ITEM + ITEM.replace(b"name: a", b"name: b"),
         ["ConfigMap a", "ConfigMap b"],
@@ -85,6 +86,13 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "null as key": (CONFIG + b"data: {~: x}\n", "line 5: a key that is not text"),
     "date as key": (CONFIG + b"data: {2001-01-01: x}\n", "line 5: a key that is not text"),
     "list as key": (CONFIG + b"data:\n  ? [a]\n  : x\n", "line 6: a key that is not text"),
+    "infinity": (CONFIG + b"data: {a: .inf}\n", "line 5: `.inf` is a number that JSON does not have"),
+    "negative infinity": (CONFIG + b"data:\n  a: [b, -.INF]\n", "line 6: `-.INF` is a number"),
+    "not a number": (CONFIG + b"data:\n  a:\n    b: .NaN\n", "line 7: `.NaN` is a number"),
+    "annotations that are a list": (
+        CONFIG + b"  annotations: [a]\n",
+        "line 5: not a Kubernetes object, its annotations",
+    ),
     "20,000 levels": (CONFIG + b"data: " + b"[" * 20_000 + b"]" * 20_000, "nested deeper than 1,000 levels"),
     "a word": (b"hello\n", "line 1: not a Kubernetes object, it must have apiVersion, kind, metadata.name as text"),
     "a list of numbers": (b"[1, 2]\n", "not a Kubernetes object"),
@@ -101,6 +109,7 @@ REFUSED: dict[str, tuple[bytes, str]] = {
 
 STRICTER: dict[str, tuple[bytes, str]] = {
     "no apiVersion": (b"kind: ConfigMap\nmetadata: {name: a}\n", "it must have apiVersion as text"),
+    "two slashes in the version": (CONFIG.replace(b"v1", b"a/b/c"), "apiVersion 'a/b/c' has more than one slash"),
     "number as name": (CONFIG.replace(b"name: a", b"name: 1"), "it must have metadata.name as text"),
     "second document behind an end marker": (CONFIG + b"...\n" + OTHER, "line 6: did not find expected"),
     "JSON documents without separator": (

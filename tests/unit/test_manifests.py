@@ -11,10 +11,20 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cdk8s_publish.model import Folder, Level, RenderedFile, RenderedManifests, ResourceId, Sha
+from cdk8s_publish.model import (
+    CustomKind,
+    Folder,
+    Level,
+    RenderedFile,
+    RenderedManifests,
+    ResourceId,
+    Sha,
+    Trait,
+)
 from cdk8s_publish.review.delta import delta
 from cdk8s_publish.review.manifests import parse, role
 from support.documents import CONFIG, OTHER, READ, REFUSED, STRICTER, laughs
+from support.flux_trees import definition
 
 # Text that is legal in YAML and nasty in a name.
 TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), min_size=1, max_size=12)
@@ -204,3 +214,43 @@ def test_delta__pairs_every_file_once(new: dict[str, str], old: dict[str, str]) 
 def test_parse__every_finding_says_what_to_do(data: bytes) -> None:
     (finding,) = parse("app.yaml", data).findings
     assert finding.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "traits"),
+    [
+        (b"  annotations: {config.kubernetes.io/local-config: 'true'}\n", (Trait.LOCAL,)),
+        (b"  annotations: {config.kubernetes.io/local-config: 'false'}\n", ()),
+        (b"  annotations: {internal.config.kubernetes.io/needsHashSuffix: enabled}\n", (Trait.RENAMED,)),
+        (b"  labels: {app: web, version: 1.10}\n", (Trait.UNLABELLED,)),
+        (b"  labels: {a: true}\n", (Trait.UNLABELLED,)),
+        (b"  labels: {a: !!int '1'}\n", (Trait.UNLABELLED,)),
+        (b"  labels: {a: {b: c}}\n", (Trait.UNLABELLED,)),
+        (b"  labels: [a]\n", (Trait.UNLABELLED,)),
+        (b"  labels: {a: 1_000.5}\n", (Trait.UNLABELLED,)),
+        (b"  labels: {a: '1', b: !!str 1, c: yes, d: 12:30, e: 2026-01-01, f: ~, g: 1e}\n", ()),
+        (b"  labels:\n", ()),
+    ],
+)
+def test_parse__traits_of_metadata(text: bytes, traits: tuple[Trait, ...]) -> None:
+    (manifest,) = parse("a.yaml", CONFIG + text).manifests
+    assert manifest.traits == traits
+
+
+@pytest.mark.parametrize(
+    ("text", "traits"),
+    [
+        (b"data: {a: 'ENC[x]'}\nsops: {}\n", (Trait.ENCRYPTED,)),
+        (b"stringData: {a: 'ENC[x]'}\nsops: {}\n", (Trait.ENCRYPTED_TEXT,)),
+        (b"data: {}\n", ()),
+    ],
+)
+def test_parse__traits_of_an_encrypted_secret(text: bytes, traits: tuple[Trait, ...]) -> None:
+    (manifest,) = parse("a.yaml", CONFIG.replace(b"ConfigMap", b"Secret") + text).manifests
+    assert manifest.traits == traits
+
+
+@pytest.mark.parametrize("scope", ["Namespaced", "Cluster"])
+def test_parse__custom_kind(scope: str) -> None:
+    (manifest,) = parse("a.yaml", definition("Widget", scope).encode()).manifests
+    assert manifest.defines == CustomKind("odd.example.com", "Widget", scope == "Namespaced")

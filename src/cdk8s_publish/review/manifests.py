@@ -18,7 +18,15 @@ from yaml.composer import ComposerError
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from yaml.reader import ReaderError
 
-from cdk8s_publish.model import MANIFEST_SUFFIXES, Finding, Level, Manifest, ResourceId
+from cdk8s_publish.model import (
+    MANIFEST_SUFFIXES,
+    CustomKind,
+    Finding,
+    Level,
+    Manifest,
+    ResourceId,
+    Trait,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -43,14 +51,26 @@ MAX_NODES = 1_000_000
 _SEPARATOR = re.compile(rb"\n---[^\n]*(?:\n|\Z)")
 _LEADING_SEPARATORS = re.compile(rb"(?:\xef\xbb\xbf)?(?:---[ \t]*(?:#[^\n]*)?\r?(?:\n|\Z))+")
 
-_TYPED = re.compile(
-    r"~|null|Null|NULL|true|True|TRUE|false|False|FALSE"
+_NOT_FINITE = r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
+_NUMBER = re.compile(
+    r"true|True|TRUE|false|False|FALSE"
     r"|[-+]?(?:0b[01_]+|0o?[0-7_]+|0x[0-9a-fA-F_]+|[0-9][0-9_]*)"
-    r"|[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"
-    r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
-    r"|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[Tt \t].*)?"
+    r"|[-+]?(?:\.[0-9_]+|[0-9][0-9_]*(?:\.[0-9_]*)?)(?:[eE][-+]?[0-9_]+)?"
+    rf"|{_NOT_FINITE}"
 )
-"""Plain scalars that Go's YAML decoder turns into something else than a string."""
+"""Plain scalars that Go's YAML decoder turns into a number or a boolean."""
+
+_TYPED = re.compile(rf"{_NUMBER.pattern}|~|null|Null|NULL|[0-9]{{4}}-[0-9]{{1,2}}-[0-9]{{1,2}}(?:[Tt \t].*)?")
+"""Plain scalars that it turns into something else than a string."""
+
+_NUMBER_TAGS = frozenset({"tag:yaml.org,2002:bool", "tag:yaml.org,2002:int", "tag:yaml.org,2002:float"})
+_MAYBE_NOT_FINITE = re.compile(rb"\.(?:inf|Inf|INF|nan|NaN|NAN)")
+_NOT_FINITE_VALUE = re.compile(_NOT_FINITE)
+
+LOCAL_ANNOTATION = "config.kubernetes.io/local-config"
+"""kustomize leaves out what carries it with any value but `false` (`konfig.IgnoredByKustomizeAnnotation`)."""
+
+_HASH_ANNOTATION = "internal.config.kubernetes.io/needsHashSuffix"
 
 
 class Parsed(NamedTuple):
@@ -75,14 +95,14 @@ def parse(path: str, data: bytes) -> Parsed:
     for offset, text in _documents(data):
         try:
             manifests.extend(_manifests(path, text))
-        except _FlawError as flaw:
+        except FlawError as flaw:
             line = data.count(b"\n", 0, offset) + flaw.line + 1
             hint = flaw.hint or "Correct the chart, or the file it includes, that writes this."
             findings.append(Finding(Level.ERROR, flaw.rule, f"{path}, line {line}: {flaw}.", path, hint=hint))
     return Parsed(tuple(manifests), tuple(findings))
 
 
-class _FlawError(Exception):
+class FlawError(Exception):
     """Why a document can't be published; `line` counts from 0 within the document."""
 
     def __init__(self, rule: str, message: str, line: int = 0, hint: str = "") -> None:
@@ -125,14 +145,28 @@ class _BoundedComposer(_Composer):
     def descend_resolver(self, _parent: object, _index: object) -> None:
         self._depth += 1
         if self._depth > MAX_DEPTH:
-            raise _FlawError("invalid-yaml", f"nested deeper than {MAX_DEPTH:,} levels")
+            raise FlawError("invalid-yaml", f"nested deeper than {MAX_DEPTH:,} levels")
 
     def ascend_resolver(self) -> None:
         self._depth -= 1
 
 
-def _compose(text: bytes) -> Node | None:
-    """Return the root node of a document, or None for one without content."""
+def compose(text: bytes) -> Node | None:
+    """Return the root node of a document, or None where there is no content.
+
+    Raises:
+        FlawError: the text is not YAML, or can't be turned into JSON.
+
+    """
+    root = _root(text)
+    if root is not None:
+        _refuse_unreadable(root)
+        if _MAYBE_NOT_FINITE.search(text):
+            _refuse_infinite(root)
+    return root
+
+
+def _root(text: bytes) -> Node | None:
     try:
         if not text.isascii():
             text.decode()
@@ -140,47 +174,56 @@ def _compose(text: bytes) -> Node | None:
         return composer(text).get_single_node()
     except UnicodeDecodeError as error:
         line = text.count(b"\n", 0, error.start)
-        raise _FlawError("invalid-yaml", f"byte 0x{text[error.start]:02x} is not UTF-8", line) from None
+        raise FlawError("invalid-yaml", f"byte 0x{text[error.start]:02x} is not UTF-8", line) from None
     except ReaderError as error:
         line = text.count(b"\n", 0, error.position)
-        raise _FlawError("invalid-yaml", f"character {error.character:#06x}: {error.reason}", line) from None
+        raise FlawError("invalid-yaml", f"character {error.character:#06x}: {error.reason}", line) from None
     except yaml.MarkedYAMLError as error:
         raise _marked(error) from None
 
 
-def _marked(error: yaml.MarkedYAMLError) -> _FlawError:
+def _marked(error: yaml.MarkedYAMLError) -> FlawError:
     """Put libyaml's words into one sentence. They never repeat the text itself, which might be a secret."""
     mark = error.problem_mark or error.context_mark
     line, column = (mark.line, mark.column + 1) if mark else (0, 1)
     if isinstance(error, ComposerError) and error.problem == "but found another document":
-        return _FlawError(
-            "invalid-yaml", "a second document without a `---` line; kustomize reads only the first", line
-        )
+        return FlawError("invalid-yaml", "a second document without a `---` line; kustomize reads only the first", line)
     words = ", ".join(part for part in (error.context, error.problem) if part)
-    return _FlawError("invalid-yaml", f"{words} (column {column})", line)
+    return FlawError("invalid-yaml", f"{words} (column {column})", line)
 
 
 def _manifests(path: str, text: bytes) -> Iterator[Manifest]:
     if text.startswith(b"---"):
-        raise _FlawError("invalid-yaml", "text behind the dashes of a separator; put it on a line of its own")
-    root = _compose(text)
+        raise FlawError("invalid-yaml", "text behind the dashes of a separator; put it on a line of its own")
+    root = compose(text)
     if root is None or _is_empty(root):
         return
-    _refuse_unreadable(root)
     top = fields(root)
-    kind = _text(top.get("kind"))
+    kind = string(top.get("kind"))
     if kind.endswith("List") and "items" in top:
         for item in _items(text, top["items"], kind):
             yield from _manifests(path, item)
         return
-    yield Manifest(_identity(root, top, kind), path, text, _is_plain_secret(kind, top))
+    metadata = fields(top.get("metadata"))
+    resource = _resource(root, top, metadata)
+    yield Manifest(
+        resource,
+        path,
+        text,
+        _is_plain_secret(resource, top),
+        _traits(resource, top, metadata),
+        _custom_kind(resource, top),
+    )
 
 
 def _is_empty(node: Node) -> bool:
     """Whether kustomize skips the document: null, `{}` or `[]`."""
-    if isinstance(node, ScalarNode):
-        return not node.style and node.value in ("", "~", "null", "Null", "NULL")
-    return not node.value
+    return is_null(node) if isinstance(node, ScalarNode) else not node.value
+
+
+def is_null(node: Node) -> bool:
+    """Whether a node stands for nothing."""
+    return isinstance(node, ScalarNode) and not node.style and node.value in ("", "~", "null", "Null", "NULL")
 
 
 def _refuse_unreadable(root: Node) -> None:
@@ -191,7 +234,7 @@ def _refuse_unreadable(root: Node) -> None:
         node = stack.pop()
         visited += len(node.value)
         if visited > MAX_NODES:
-            raise _FlawError("invalid-yaml", f"aliases expand to more than {MAX_NODES:,} values")
+            raise FlawError("invalid-yaml", f"aliases expand to more than {MAX_NODES:,} values")
         if isinstance(node, MappingNode):
             _refuse_keys(node)
             stack += [value for _, value in node.value if not isinstance(value, ScalarNode)]
@@ -199,14 +242,22 @@ def _refuse_unreadable(root: Node) -> None:
             stack += [item for item in node.value if not isinstance(item, ScalarNode)]
 
 
+def _refuse_infinite(root: Node) -> None:
+    """Raise for numbers that are not finite, which JSON doesn't have."""
+    for _, leaf in leaves(root):
+        if is_plain(leaf) and _NOT_FINITE_VALUE.fullmatch(leaf.value):
+            message = f"`{leaf.value}` is a number that JSON does not have; Flux can't read the file"
+            raise FlawError("invalid-yaml", message, leaf.start_mark.line)
+
+
 def _refuse_keys(node: MappingNode) -> None:
     seen = set()
     for key, _ in node.value:
         if not isinstance(key, ScalarNode) or (not key.style and (not key.value or _is_typed(key.value))):
-            raise _FlawError("invalid-yaml", "a key that is not text; put it in quotes", key.start_mark.line)
+            raise FlawError("invalid-yaml", "a key that is not text; put it in quotes", key.start_mark.line)
         if key.value in seen:
             message = f"the key {key.value[:80]!r} is already defined in this mapping"
-            raise _FlawError("invalid-yaml", message, key.start_mark.line)
+            raise FlawError("invalid-yaml", message, key.start_mark.line)
         seen.add(key.value)
 
 
@@ -221,11 +272,14 @@ def fields(node: Node | None) -> dict[str, Node]:
     return found
 
 
-def _text(node: Node | None) -> str:
+def string(node: Node | None) -> str:
     """Return a scalar's text; empty for anything that Go would not read as a string."""
-    if not isinstance(node, ScalarNode) or (not node.style and _is_typed(node.value)):
-        return ""
-    return str(node.value)
+    return str(node.value) if node is not None and is_text(node) else ""
+
+
+def is_text(node: Node) -> bool:
+    """Whether Go reads a node as a string."""
+    return isinstance(node, ScalarNode) and (bool(node.style) or not _is_typed(node.value))
 
 
 @lru_cache
@@ -238,30 +292,81 @@ def _items(text: bytes, node: Node, kind: str) -> Iterator[bytes]:
     if _is_empty(node):
         return
     if not isinstance(node, SequenceNode):
-        raise _FlawError("not-a-resource", f"`items` of {kind} is not a list", node.start_mark.line)
+        raise FlawError("not-a-resource", f"`items` of {kind} is not a list", node.start_mark.line)
     with_tags = fields(yaml.compose(text, Loader=yaml.CSafeLoader))["items"]
     for item in with_tags.value:
         yield yaml.serialize(item, Dumper=yaml.CSafeDumper, encoding="utf-8")
 
 
-def _identity(root: Node, top: Mapping[str, Node], kind: str) -> ResourceId:
-    metadata = fields(top.get("metadata"))
-    version, name = _text(top.get("apiVersion")), _text(metadata.get("name"))
+def _resource(root: Node, top: Mapping[str, Node], metadata: Mapping[str, Node]) -> ResourceId:
+    version, kind, name = string(top.get("apiVersion")), string(top.get("kind")), string(metadata.get("name"))
     wanted = {"apiVersion": version, "kind": kind, "metadata.name": name}
     missing = ", ".join(field for field, value in wanted.items() if not value)
     if missing:
         hint = "Flux and Argo CD need a fixed name: replace generateName." if "generateName" in metadata else ""
         message = f"not a Kubernetes object, it must have {missing} as text"
-        raise _FlawError("not-a-resource", message, root.start_mark.line, hint)
-    return ResourceId(version.rpartition("/")[0], kind, _text(metadata.get("namespace")), name)
+        raise FlawError("not-a-resource", message, root.start_mark.line, hint)
+    if version.count("/") > 1:
+        message = f"not a Kubernetes object, apiVersion {version!r} has more than one slash"
+        raise FlawError("not-a-resource", message, root.start_mark.line)
+    annotations = metadata.get("annotations")
+    if annotations and not isinstance(annotations, MappingNode) and not _is_empty(annotations):
+        message = "not a Kubernetes object, its annotations are no mapping"
+        raise FlawError("not-a-resource", message, annotations.start_mark.line)
+    return ResourceId(version.rpartition("/")[0], kind, string(metadata.get("namespace")), name)
 
 
-def _is_plain_secret(kind: str, top: Mapping[str, Node]) -> bool:
+def _is_plain_secret(resource: ResourceId, top: Mapping[str, Node]) -> bool:
     """Whether a Secret holds any value that SOPS has not encrypted (`ENC[…]`)."""
-    if kind != "Secret" or "/" in _text(top.get("apiVersion")):
+    if resource.kind != "Secret" or resource.group:
         return False
     values = [leaf.value for part in ("data", "stringData") for _, leaf in leaves(top.get(part))]
     return any(value and not value.startswith("ENC[") for value in values)
+
+
+def _traits(resource: ResourceId, top: Mapping[str, Node], metadata: Mapping[str, Node]) -> tuple[Trait, ...]:
+    traits = []
+    annotations = fields(metadata.get("annotations"))
+    if LOCAL_ANNOTATION in annotations and not _says(annotations[LOCAL_ANNOTATION], "false"):
+        traits.append(Trait.LOCAL)
+    if _HASH_ANNOTATION in annotations:
+        traits.append(Trait.RENAMED)
+    if "labels" in metadata and _has_lost_labels(metadata["labels"]):
+        traits.append(Trait.UNLABELLED)
+    if resource.kind == "Secret" and not resource.group and "sops" in top:
+        is_applied_as_text = "stringData" in top and "data" not in top
+        traits.append(Trait.ENCRYPTED_TEXT if is_applied_as_text else Trait.ENCRYPTED)
+    return tuple(traits)
+
+
+def _says(node: Node, text: str) -> bool:
+    return isinstance(node, ScalarNode) and node.value == text
+
+
+def _has_lost_labels(labels: Node) -> bool:
+    """Whether one label is no text (`unstructured.NestedStringMap`): a number, a boolean, a mapping or a list."""
+    if not isinstance(labels, MappingNode):
+        return not _is_empty(labels)
+    return any(map(_is_number, fields(labels).values()))
+
+
+def _is_number(node: Node) -> bool:
+    if not isinstance(node, ScalarNode) or node.tag in _NUMBER_TAGS:
+        return True
+    return is_plain(node) and _NUMBER.fullmatch(node.value) is not None
+
+
+def is_plain(node: ScalarNode) -> bool:
+    """Whether a scalar has neither quotes nor a tag that would make it text."""
+    return not node.style and not node.tag
+
+
+def _custom_kind(resource: ResourceId, top: Mapping[str, Node]) -> CustomKind | None:
+    if resource.kind != "CustomResourceDefinition" or resource.group != "apiextensions.k8s.io":
+        return None
+    spec = fields(top.get("spec"))
+    kind = string(fields(spec.get("names")).get("kind"))
+    return CustomKind(string(spec.get("group")), kind, string(spec.get("scope")) != "Cluster")
 
 
 def leaves(node: Node | None) -> Iterator[tuple[tuple[str, ...], ScalarNode]]:
