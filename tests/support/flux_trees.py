@@ -9,19 +9,29 @@ import json
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
+from cdk8s_publish.model import METADATA_FILE
+from cdk8s_publish.review import applied as ours
+from cdk8s_publish.review.manifests import parse
+from cdk8s_publish.review.reading import read_folder
+from support.rendering import blob
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-FOLDER = "dist"
+    from cdk8s_publish.review.reading import Reading
 
-Tree = dict[str, "str | bytes | Link"]
+FOLDER = "dist"
 
 
 class Link(NamedTuple):
     """A symbolic link."""
 
     target: str
+
+
+Content = str | bytes | Link
+Tree = dict[str, Content]
 
 
 class Applied(NamedTuple):
@@ -44,10 +54,9 @@ def branch_path(path: str) -> str:
     return path[1:] if path.startswith("/") else f"{FOLDER}/{path}"
 
 
-def write(tree: Mapping[str, str | bytes | Link], root: Path) -> None:
-    """Write a tree; names that are not UTF-8 are written in surrogate escapes."""
-    (root / FOLDER).mkdir(parents=True, exist_ok=True)
-    for path, content in tree.items():
+def write(tree: Mapping[str, Content], root: Path) -> None:
+    """Write a tree and the record of our own in its folder; names that are not UTF-8 have surrogate escapes."""
+    for path, content in {METADATA_FILE: "{}", **tree}.items():
         location = os.fsencode(root / branch_path(path))
         os.makedirs(os.path.dirname(location), exist_ok=True)  # noqa: PTH103, PTH120 - a name of bytes
         if isinstance(content, Link):
@@ -55,6 +64,27 @@ def write(tree: Mapping[str, str | bytes | Link], root: Path) -> None:
         else:
             with open(location, "wb") as file:  # noqa: PTH123 - a name of bytes
                 file.write(content if isinstance(content, bytes) else content.encode())
+
+
+def contents(tree: Mapping[str, Content]) -> dict[str, bytes]:
+    """Return the regular files of a tree and our own record, by their paths on the branch."""
+    files = {branch_path(METADATA_FILE): b"{}"}
+    for path, content in tree.items():
+        if not isinstance(content, Link):
+            files[branch_path(path)] = content if isinstance(content, bytes) else content.encode()
+    return files
+
+
+def read(tree: Mapping[str, Content]) -> Reading:
+    """Find the files of a tree that are read for its folder."""
+    files = contents(tree)
+    return read_folder({path: blob(data) for path, data in files.items()}, FOLDER, files.__getitem__)
+
+
+def applied_to(tree: Mapping[str, Content]) -> ours.Applied:
+    """Return what we say that is applied of a tree."""
+    files = contents(tree)
+    return ours.applied(read(tree), lambda path, _blob: parse(path, files[path]))
 
 
 def config(name: str, rest: str = "data: {a: b}\n", **metadata: object) -> str:
@@ -110,6 +140,9 @@ APPLIED: dict[str, Applied] = {
     "other extensions": Applied({"a.yaml": A, "b.yaml.bak": "{{", "c.txt": "x", "d.YAML": B, "e.json": JSON}, ONE),
     "the rest of the branch": Applied({"a.yaml": A, "/b.yaml": B, "/other/c.yaml": C, "/distant/d.yaml": C}, ONE),
     "names with spaces and dots": Applied({"a .yaml": A, " b.yaml": B, "c./..c.yaml": C, "d.yaml ": C}, THREE),
+    "names that are odd elsewhere": Applied(
+        {"com0.yaml": A, "x..": "x", "conout$x/b.yaml": B, "x\x85.txt": "x", ".git x/c.yaml": C}, THREE
+    ),
     "names beyond ASCII": Applied({"日本 é $x.yaml": A, "\U0001f600/'\":*?.yaml": B}, TWO),
     "names that differ in case or composition": Applied({"é.yaml": A, "e\u0301.yaml": B, "É.yaml": C}, THREE),
     "a long path": Applied({"/".join(["d" * 100] * 12) + "/a.yaml": A}, ONE),
@@ -238,6 +271,14 @@ APPLIED: dict[str, Applied] = {
     ),
     "annotations that are no text": Applied(
         {"a.yaml": config("a", annotations={"a": True, "b": 8080, "c": {"d": "e"}})}, ONE
+    ),
+    "labels that are no text": Applied(
+        {
+            "a.yaml": config("a", labels={"app": "web", "version": 1.10}),
+            "b.yaml": config("b", labels={"app": "web", "version": "1.10", "null": None}),
+            "c.yaml": custom("Widget", "{}", "{name: c, namespace: odd, labels: {app: web, on: true}}"),
+        },
+        (*TWO, "Widget.odd.example.com odd/c"),
     ),
     "secrets": Applied(
         {
@@ -475,9 +516,16 @@ REFUSED: dict[str, Refused] = {
     "a device of DOS in another folder": Refused({"a.yaml": A, "/other/prn:x": "x"}, "clone", "invalid path"),
     "a control character": Refused({"a\tb.yaml": A}, "clone", "control character"),
     "a delete character": Refused({"a\x7fb.txt": "x", "a.yaml": A}, "clone", "control character"),
+    "a name of git's own": Refused({"a.yaml": A, "x/git~1/b.yaml": B}, "clone", "invalid path component"),
+    "a folder that ends in two dots": Refused({"a.yaml": A, "x../b.txt": "x"}, "unpack", "invalid name"),
     "a backslash": Refused({"a\\b.yaml": A}, "unpack", "invalid name"),
     "a backslash in another folder": Refused({"a.yaml": A, "/x\\y": "x"}, "unpack", "invalid name"),
     "a name that is not UTF-8": Refused({"a\udcff.yaml": A}, "build", "no such file"),
+    "a name with a control character beyond ASCII": Refused({"a\x80b.yaml": A}, "build", "control characters"),
+    "a name with no character": Refused({"a\ufffeb.yaml": A}, "build", "control characters"),
+    "a folder with a next line character": Refused(
+        {"x\x85y/kustomization.yaml": listing("a.yaml"), "x\x85y/a.yaml": A}, "build", "no such file"
+    ),
     "a name with a next line character": Refused({"a\x85b.yaml": A}, "build", "no such file"),
     # What kustomize can't read.
     "one flaw of many": Refused({"a.yaml": A, "b.yaml": f"{B}---\n{{\n"}, "build", "MalformedYAML"),
@@ -512,6 +560,7 @@ REFUSED: dict[str, Refused] = {
         "build",
         "apiVersion, kind or name is missing",
     ),
+    "annotations that are a list": Refused({"a.yaml": config("a", annotations=["a"])}, "panic", "index out of range"),
     "a list of words": Refused(
         {"a.yaml": manifest("odd.example.com/v1", "DenyList", "{name: x}", "items: [a, b]\n")}, "build", "metadata"
     ),
@@ -642,6 +691,11 @@ REFUSED: dict[str, Refused] = {
     "a kustomization file in a subfolder with an unknown field": Refused(
         {"a.yaml": A, "x/kustomization.yaml": "resources: [b.yaml]\nx: y\n", "x/b.yaml": B}, "build", "unknown field"
     ),
+    "a component without a version": Refused(
+        {"kustomization.yaml": "kind: Component\nresources: [a.yaml]\n", "a.yaml": A},
+        "build",
+        "apiVersion for Component",
+    ),
     "a component in a subfolder": Refused(
         {"a.yaml": A, "x/kustomization.yaml": "kind: Component\nresources: [b.yaml]\n", "x/b.yaml": B},
         "build",
@@ -696,7 +750,6 @@ STRICTER: dict[str, Applied] = {
         {"a.yaml": A, "b.yaml": config("b", annotations={"internal.config.kubernetes.io/needsHashSuffix": "enabled"})},
         (*ONE, "ConfigMap odd/b-4h2mbtbbt6"),
     ),
-    "a label that is no text": Applied({"a.yaml": config("a", labels={"app": "web", "version": 1.10})}, ONE),
     "a kustomization file with a namespace": Applied(
         {"kustomization.yaml": f"{listing('a.yaml')}namespace: other\n", "a.yaml": A}, ("ConfigMap other/a",)
     ),

@@ -1,0 +1,144 @@
+"""Which documents of a folder a controller applies, and which it would no longer apply after a publish."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING, NamedTuple
+
+from cdk8s_publish.model import Trait
+from cdk8s_publish.review import kustomization
+from cdk8s_publish.review.identity import NO_SCOPES, identity, scopes
+from cdk8s_publish.review.reading import Unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from cdk8s_publish.model import Manifest, ResourceId, Sha
+    from cdk8s_publish.review.identity import Scopes
+    from cdk8s_publish.review.manifests import Parsed
+    from cdk8s_publish.review.reading import Reading
+
+    ParseFile = Callable[[str, Sha], Parsed]
+    """Returns the documents of a file, by its path and the id of its contents; it may remember them."""
+
+
+class Applied(NamedTuple):
+    """What is applied, by identity, and what can't be told.
+
+    `left_out` are documents of these files that kustomize drops without a word. `repeated` are those about an object
+    that another document is about, too: while there are any, nothing is applied.
+    """
+
+    resources: Mapping[ResourceId, Manifest]
+    argo_only: Mapping[ResourceId, Manifest]
+    left_out: tuple[Manifest, ...]
+    repeated: tuple[Manifest, ...]
+    unknown: tuple[Unknown, ...]
+
+
+class Removals(NamedTuple):
+    """What is applied now and would no longer be, by Flux and by Argo CD alone, and what may be.
+
+    `unknown` are places of which nobody can say what would go with them. `staying` counts the resources that stay, of
+    those in files that differ; those in `common` files have not been looked at.
+    """
+
+    resources: tuple[Manifest, ...]
+    argo_only: tuple[Manifest, ...]
+    unknown: tuple[Unknown, ...]
+    staying: int
+    common: Mapping[str, Sha]
+
+
+def applied(reading: Reading, parse: ParseFile, known: Scopes = NO_SCOPES) -> Applied:
+    """Take the documents of every file that is read.
+
+    `known` are scopes of custom kinds; those that are not among them are taken from what is applied.
+    """
+    parsed = {path: parse(path, blob) for path, blob in reading.files.items()}
+    manifests = [manifest for one in parsed.values() for manifest in one.manifests]
+    for_argo = [manifest for path, blob in reading.argo_only.items() for manifest in parse(path, blob).manifests]
+    custom = {**scopes((*manifests, *for_argo)), **known}
+    documents = _by_identity(manifests, custom)
+    return Applied(
+        resources=_first(_by_identity((one for one in manifests if not is_left_out(one)), custom)),
+        argo_only=_first(_by_identity(for_argo, custom)),
+        left_out=tuple(filter(is_left_out, manifests)),
+        repeated=tuple(manifest for same in documents.values() for manifest in same[1:]),
+        unknown=(*reading.unknown, *_unknown_documents(parsed, reading.files)),
+    )
+
+
+def is_left_out(manifest: Manifest) -> bool:
+    """Whether kustomize drops a document: local configuration, and its own under another name."""
+    resource = manifest.resource
+    is_own = resource.group == kustomization.GROUP and resource.kind.lower() == "kustomization"
+    return is_own or Trait.LOCAL in manifest.traits
+
+
+def removals(before: Reading, after: Reading, parse: ParseFile) -> Removals:
+    """Compare what is applied in two states of a folder; what both read with the same contents is not parsed.
+
+    A resource that the first state holds twice, once in a file that stays as it is, counts as removed with the other.
+    """
+    old_files, new_files = _differing(before.files, after.files), _differing(after.files, before.files)
+    old = before._replace(files=old_files, argo_only=_differing(before.argo_only, after.argo_only))
+    new = after._replace(files=new_files, argo_only=_differing(after.argo_only, before.argo_only))
+    custom = scopes(
+        manifest
+        for files in (old.files, old.argo_only, new.files, new.argo_only)
+        for path, blob in files.items()
+        for manifest in parse(path, blob).manifests
+    )
+    gone, come = applied(old, parse, custom), applied(new, parse, custom)
+    unchanged = {(one.file, one.mark) for one in come.unknown}
+    return Removals(
+        resources=tuple(manifest for key, manifest in gone.resources.items() if key not in come.resources),
+        argo_only=tuple(manifest for key, manifest in gone.argo_only.items() if key not in come.argo_only),
+        unknown=tuple(one for one in gone.unknown if one.mark and (one.file, one.mark) not in unchanged),
+        staying=sum(key in come.resources for key in gone.resources),
+        common={path: blob for path, blob in before.files.items() if path not in old_files},
+    )
+
+
+def count_staying(found: Removals, parse: ParseFile, enough: int) -> int:
+    """Return how many resources stay; of the files in common only so many are parsed as it takes to see `enough`."""
+    count = found.staying
+    for path, blob in found.common.items():
+        if count >= enough:
+            break
+        count += sum(not is_left_out(manifest) for manifest in parse(path, blob).manifests)
+    return count
+
+
+def _differing(ours: Mapping[str, Sha], theirs: Mapping[str, Sha]) -> dict[str, Sha]:
+    """Return the files of one side whose contents the other does not read under any name."""
+    spare = Counter(theirs.values())
+    differing = {}
+    for path, blob in ours.items():
+        if spare[blob]:
+            spare[blob] -= 1
+        else:
+            differing[path] = blob
+    return differing
+
+
+def _by_identity(manifests: Iterable[Manifest], custom: Scopes) -> dict[ResourceId, list[Manifest]]:
+    found: dict[ResourceId, list[Manifest]] = defaultdict(list)
+    for manifest in manifests:
+        found[identity(manifest.resource, custom)].append(manifest)
+    return found
+
+
+def _first(documents: Mapping[ResourceId, list[Manifest]]) -> dict[ResourceId, Manifest]:
+    return {key: same[0] for key, same in documents.items()}
+
+
+def _unknown_documents(parsed: Mapping[str, Parsed], blobs: Mapping[str, Sha]) -> Iterator[Unknown]:
+    for path, one in parsed.items():
+        for finding in one.findings:
+            yield Unknown(path, finding.message, is_fault=True, mark=blobs[path])
+        for manifest in one.manifests:
+            if Trait.RENAMED in manifest.traits:
+                reason = f"kustomize puts a hash behind the name of {manifest.resource}"
+                yield Unknown(path, reason, is_fault=False, mark=blobs[path])
