@@ -13,6 +13,7 @@ from cdk8s_publish.model import Change, ChangeKind, Changes, Finding, Folder, Le
 from cdk8s_publish.review.checks import check
 from cdk8s_publish.review.delta import delta
 from cdk8s_publish.review.removals import removal_findings
+from support.flux_trees import definition
 from support.rendering import Rendering, resource
 
 
@@ -76,6 +77,20 @@ def test_check__one_identity_that_moves_beside_another_of_its_folder_is_found(re
     moved = {"dev/a.yaml": resource("a"), "dev/b.yaml": resource("a", rest="data: {x: y}\n")}
     findings = check(rendering.delta(moved, old, 2), rendering.blobs).findings
     assert [finding.level for finding in findings if finding.rule == "duplicate-resource"] == [Level.ERROR]
+
+
+def test_check__one_object_of_the_cluster_twice(rendering: Rendering) -> None:
+    reader = [resource("a", kind="ClusterRole", version="rbac.authorization.k8s.io/v1", namespace=n) for n in "xy"]
+    assert found(rendering, {"a.yaml": reader[0], "b.yaml": reader[1]}) == ["error duplicate-resource a.yaml"]
+    one = rendering.delta({"a.yaml": reader[0], "b.yaml": reader[1]}, {"a.yaml": reader[0]}, 1)
+    assert [finding.rule for finding in check(one, rendering.blobs).findings] == ["duplicate-resource"]
+
+
+def test_check__one_object_of_a_custom_kind_of_the_cluster_twice(rendering: Rendering) -> None:
+    widgets = [resource("a", kind="Widget", version="odd.example.com/v1", namespace=n) for n in "xy"]
+    files = {"a.yaml": widgets[0], "b.yaml": widgets[1], "z.yaml": definition("Widget", "Cluster").encode()}
+    assert found(rendering, files) == ["error duplicate-resource a.yaml"]
+    assert found(rendering, files | {"z.yaml": definition("Widget").encode()}) == []
 
 
 def test_check__one_identity_twice_in_one_file(rendering: Rendering) -> None:

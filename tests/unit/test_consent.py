@@ -277,7 +277,7 @@ def rule_names() -> set[str]:
         for node in ast.walk(ast.parse(path.read_text())):
             if not isinstance(node, ast.Call):
                 continue
-            position = {"Finding": 1, "_FlawError": 0}.get(ast.unparse(node.func))
+            position = {"Finding": 1, "FlawError": 0}.get(ast.unparse(node.func))
             if position is None:
                 continue
             named = [word.value for word in node.keywords if word.arg == "rule"]

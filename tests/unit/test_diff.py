@@ -323,3 +323,15 @@ class TestSecrets:
             text = "".join(patch([compared(rendering, new, {})]))
             assert "***" in text
             assert "secret" not in text
+
+
+@pytest.mark.parametrize("kind", ["Namespace", "PersistentVolumeClaim"])
+def test_compare__the_namespace_default_says_nothing(rendering: Rendering, kind: str) -> None:
+    short, long = resource("a", kind=kind), resource("a", kind=kind, namespace="default")
+    assert told(compared(rendering, {"a.yaml": short}, {"a.yaml": long})) == [f"modified {kind} a a.yaml"]
+    assert told(compared(rendering, {"a.yaml": long}, {"a.yaml": short})) == [f"modified {kind} default/a a.yaml"]
+
+
+def test_compare__objects_of_the_cluster_have_no_namespace(rendering: Rendering) -> None:
+    old, new = (resource("a", kind="Namespace", namespace=namespace) for namespace in "xy")
+    assert told(compared(rendering, {"a.yaml": new}, {"a.yaml": old})) == ["modified Namespace y/a a.yaml"]

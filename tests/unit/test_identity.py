@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cdk8s_publish.model import ResourceId
-from cdk8s_publish.review.identity import identity, is_namespaced, scopes
+from cdk8s_publish.review.identity import identify, is_namespaced, scopes
 from cdk8s_publish.review.manifests import parse
 from support.flux_trees import definition
 
@@ -26,14 +26,14 @@ from support.flux_trees import definition
     ],
 )
 def test_identity__as_kustomize_has_it(resource: ResourceId, expected: ResourceId) -> None:
-    assert identity(resource) == expected
+    assert identify(resource) == expected
 
 
 @pytest.mark.parametrize(("scope", "namespace"), [("Namespaced", "odd"), ("Cluster", "")])
 def test_identity__of_a_custom_kind(scope: str, namespace: str) -> None:
     custom = scopes(parse("a.yaml", definition("Widget", scope).encode()).manifests)
     widget = ResourceId("odd.example.com", "Widget", "odd", "a")
-    assert identity(widget, custom) == widget._replace(namespace=namespace)
+    assert identify(widget, custom) == widget._replace(namespace=namespace)
 
 
 @pytest.mark.parametrize(

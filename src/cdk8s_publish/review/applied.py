@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from cdk8s_publish.model import Trait
 from cdk8s_publish.review import kustomization
-from cdk8s_publish.review.identity import NO_SCOPES, identity, scopes
+from cdk8s_publish.review.identity import NO_SCOPES, identify, scopes
 from cdk8s_publish.review.reading import Unknown
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def _differing(ours: Mapping[str, Sha], theirs: Mapping[str, Sha]) -> dict[str, 
 def _by_identity(manifests: Iterable[Manifest], custom: Scopes) -> dict[ResourceId, list[Manifest]]:
     found: dict[ResourceId, list[Manifest]] = defaultdict(list)
     for manifest in manifests:
-        found[identity(manifest.resource, custom)].append(manifest)
+        found[identify(manifest.resource, custom)].append(manifest)
     return found
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from cdk8s_publish.model import METADATA_FILE, Finding, Level
 from cdk8s_publish.review.delta import top_folder
+from cdk8s_publish.review.identity import identify, scopes
 from cdk8s_publish.review.manifests import HELM_FILE, KUSTOMIZATION_FILES, MANIFESTS, parse, role
 from cdk8s_publish.rules.findings import by_severity
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from cdk8s_publish.model import Manifest, RenderedFile, RenderedManifests, ResourceId, Sha
     from cdk8s_publish.review.delta import Delta
+    from cdk8s_publish.review.identity import Scopes
     from cdk8s_publish.review.manifests import Parsed
 
 KUSTOMIZED_RULES = frozenset({"invalid-yaml", "not-a-resource", "duplicate-resource"})
@@ -40,7 +42,7 @@ class Checked(NamedTuple):
 
     `parsed` holds the manifests of every changed file, `before` those of every file of the tip that changed or is
     gone; a file that can't be read is missing there. `manifests` is the number of resources rendered; `is_complete`
-    says that no file was passed over.
+    says that no file was passed over. `custom` are the scopes of the custom kinds that these manifests define.
     """
 
     findings: tuple[Finding, ...]
@@ -48,6 +50,7 @@ class Checked(NamedTuple):
     before: Mapping[str, tuple[Manifest, ...]]
     manifests: int
     is_complete: bool
+    custom: Scopes
 
     def without(self, paths: AbstractSet[str]) -> Checked:
         """Return the same as if these files could not be read at all."""
@@ -69,17 +72,18 @@ def check(delta: Delta, old: Mapping[Sha, bytes]) -> Checked:
         fresh, unread = delta.changed, recorded - sum(map(len, before.values()))
     parsed, findings = _parse(fresh)
     kept = [file for file in delta.kept if file.path not in parsed and role(file.path) == MANIFESTS]
-    places = _places(parsed, before, kept)
+    custom = scopes(chain.from_iterable((*before.values(), *parsed.values())))
+    places = _places(parsed, before, kept, custom)
     count = unread + sum(map(len, parsed.values()))
     findings += delta.rendered.refused
     findings += _names(delta.rendered)
     findings += _duplicates(places)
-    findings += _dropped(delta, places, kept)
+    findings += _dropped(delta, places, kept, custom)
     findings += _helm(delta.rendered)
     findings += _secrets(parsed)
     findings += [] if count else [_nothing(delta)]
     softened = _soften_below_kustomizations(findings, delta)
-    return Checked(by_severity(softened), parsed, before, count, is_complete=not kept)
+    return Checked(by_severity(softened), parsed, before, count, is_complete=not kept, custom=custom)
 
 
 def _name(path: str) -> str:
@@ -121,15 +125,11 @@ def _misplaced(file: RenderedFile, parsed: Parsed) -> Iterator[Finding]:
             yield Finding(Level.ERROR, "reserved-name", message, file.path, manifest.resource, hint)
 
 
-def _identity(resource: ResourceId) -> ResourceId:
-    """Return what kustomize compares: no namespace is the namespace `default` (`ResId.EffectiveNamespace`)."""
-    return resource if resource.namespace else resource._replace(namespace="default")
-
-
 def _places(
     parsed: Mapping[str, tuple[Manifest, ...]],
     before: Mapping[str, tuple[Manifest, ...]],
     kept: Sequence[RenderedFile],
+    custom: Scopes,
 ) -> dict[ResourceId, list[Manifest]]:
     """Return every place where a resource of the parsed files is rendered.
 
@@ -137,23 +137,23 @@ def _places(
     unchanged file.
     """
     places: dict[ResourceId, list[Manifest]] = defaultdict(list)
-    known = {_place(manifest) for manifest in chain.from_iterable(before.values())}
+    known = {_place(manifest, custom) for manifest in chain.from_iterable(before.values())}
     new: set[ResourceId] = set()
     for manifest in chain.from_iterable(parsed.values()):
-        identity = _identity(manifest.resource)
-        places[identity].append(manifest)
-        if _place(manifest) not in known:
-            new.add(identity)
-    for manifest in _search(new, kept):
-        places[_identity(manifest.resource)].append(manifest)
+        key = identify(manifest.resource, custom)
+        places[key].append(manifest)
+        if _place(manifest, custom) not in known:
+            new.add(key)
+    for manifest in _search(new, kept, custom):
+        places[identify(manifest.resource, custom)].append(manifest)
     return places
 
 
-def _place(manifest: Manifest) -> tuple[ResourceId, str]:
-    return _identity(manifest.resource), top_folder(manifest.file)
+def _place(manifest: Manifest, custom: Scopes) -> tuple[ResourceId, str]:
+    return identify(manifest.resource, custom), top_folder(manifest.file)
 
 
-def _search(wanted: AbstractSet[ResourceId], files: Sequence[RenderedFile]) -> Iterator[Manifest]:
+def _search(wanted: AbstractSet[ResourceId], files: Sequence[RenderedFile], custom: Scopes) -> Iterator[Manifest]:
     """Yield the manifests of unchanged files that have one of these identities.
 
     A name is in the bytes of its document as it is, unless an escape hides it: then the file is parsed as well.
@@ -164,7 +164,8 @@ def _search(wanted: AbstractSet[ResourceId], files: Sequence[RenderedFile]) -> I
         data = file.read()
         if is_searchable and b"\\" not in data and not any(name in data for name in names):
             continue
-        yield from (manifest for manifest in parse(file.path, data).manifests if _identity(manifest.resource) in wanted)
+        manifests = parse(file.path, data).manifests
+        yield from (manifest for manifest in manifests if identify(manifest.resource, custom) in wanted)
 
 
 def _duplicates(places: Mapping[ResourceId, Sequence[Manifest]]) -> Iterator[Finding]:
@@ -192,7 +193,7 @@ def _duplicates(places: Mapping[ResourceId, Sequence[Manifest]]) -> Iterator[Fin
 
 
 def _dropped(
-    delta: Delta, places: Mapping[ResourceId, Sequence[Manifest]], kept: Sequence[RenderedFile]
+    delta: Delta, places: Mapping[ResourceId, Sequence[Manifest]], kept: Sequence[RenderedFile], custom: Scopes
 ) -> Iterator[Finding]:
     """Find resources that the app wrote to a file and then replaced, and that no file holds now (cdk8s issue 2821)."""
     if not delta.rendered.overwritten:
@@ -201,9 +202,9 @@ def _dropped(
     for overwritten in delta.rendered.overwritten:
         if role(overwritten.path) == MANIFESTS:
             for manifest in parse(overwritten.path, overwritten.location.read_bytes()).manifests:
-                lost.setdefault(_identity(manifest.resource), manifest)
+                lost.setdefault(identify(manifest.resource, custom), manifest)
     missing = lost.keys() - places.keys()
-    missing -= {_identity(manifest.resource) for manifest in _search(missing, kept)}
+    missing -= {identify(manifest.resource, custom) for manifest in _search(missing, kept, custom)}
     final = {file.path: file for file in delta.rendered.files}
     for identity in missing:
         dropped = lost[identity]

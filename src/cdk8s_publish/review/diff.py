@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from cdk8s_publish.model import Change, ChangeKind, Changes, ResourceId
 from cdk8s_publish.printable import spelled_out_text
 from cdk8s_publish.review.delta import top_folder
+from cdk8s_publish.review.identity import identify
 from cdk8s_publish.review.masking import Mask
 from cdk8s_publish.review.text_diff import unified
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from cdk8s_publish.model import Manifest, Sha
     from cdk8s_publish.review.checks import Checked
     from cdk8s_publish.review.delta import Delta
+    from cdk8s_publish.review.identity import Scopes
 
 _NOTHING = ResourceId("", "", "", "")
 _SECRET_KIND = re.compile(rb"""kind["']?\s*:\s*["']?Secret\b""")
@@ -30,9 +32,9 @@ def compare(delta: Delta, checked: Checked, old: Mapping[Sha, bytes]) -> Changes
     appear on neither side, wherever they are repeated.
     """
     altered = {file.path for file in delta.changed}
-    after = _by_resource(many for path, many in checked.parsed.items() if path in altered)
-    kept = _by_resource(many for path, many in checked.parsed.items() if path not in altered)
-    before = _by_resource(checked.before.values())
+    after = _by_identity((many for path, many in checked.parsed.items() if path in altered), checked.custom)
+    kept = _by_identity((many for path, many in checked.parsed.items() if path not in altered), checked.custom)
+    before = _by_identity(checked.before.values(), checked.custom)
     mask = Mask(chain.from_iterable((*before.values(), *after.values())))
     items: list[Change] = []
     for resource in before.keys() | after.keys():
@@ -60,10 +62,11 @@ def patch(changes: Iterable[Changes]) -> Iterator[str]:
             separator = "\n"
 
 
-def _by_resource(files: Iterable[tuple[Manifest, ...]]) -> dict[ResourceId, tuple[Manifest, ...]]:
+def _by_identity(files: Iterable[tuple[Manifest, ...]], custom: Scopes) -> dict[ResourceId, tuple[Manifest, ...]]:
     found: dict[ResourceId, tuple[Manifest, ...]] = {}
     for manifest in chain.from_iterable(files):
-        found[manifest.resource] = (*found.get(manifest.resource, ()), manifest)
+        key = identify(manifest.resource, custom)
+        found[key] = (*found.get(key, ()), manifest)
     return found
 
 

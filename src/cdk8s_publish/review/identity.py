@@ -116,7 +116,7 @@ def is_namespaced(resource: ResourceId, custom: Scopes = NO_SCOPES) -> bool | No
     return custom.get(kind)
 
 
-def identity(resource: ResourceId, custom: Scopes = NO_SCOPES) -> ResourceId:
+def identify(resource: ResourceId, custom: Scopes = NO_SCOPES) -> ResourceId:
     """Return the same value for every way to write down one object."""
     if is_namespaced(resource, custom) is False:
         return resource._replace(namespace="") if resource.namespace else resource

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from cdk8s_publish.model import ChangeKind, Finding, Level
+from cdk8s_publish.review.identity import identify
 from cdk8s_publish.rules.findings import with_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Set as AbstractSet
 
-    from cdk8s_publish.model import Change, Changes
+    from cdk8s_publish.model import Change, Changes, ResourceId
 
 REMOVAL_MINIMUM = 5
 """Fewer removed resources than this are never "too many", whatever their share."""
@@ -45,7 +47,8 @@ def removal_findings(changes: Sequence[Changes]) -> tuple[Finding, ...]:
 
     A resource that moved to another folder of the same run is not removed.
     """
-    moved = {item.resource for one in changes for item in one.of(ChangeKind.ADDED)}
+    added = [item.resource for one in changes for item in one.of(ChangeKind.ADDED) if item.resource]
+    moved = frozenset(map(identify, added))
     losses = [_loss(one, moved) for one in changes]
     budgets = [finding for loss in losses for finding in _budget(loss, loss.folder or ".")]
     if not budgets:
@@ -58,10 +61,10 @@ def removal_findings(changes: Sequence[Changes]) -> tuple[Finding, ...]:
     return (*budgets, *precious)
 
 
-def _loss(changes: Changes, moved: Iterable[object]) -> _Loss:
+def _loss(changes: Changes, moved: AbstractSet[ResourceId]) -> _Loss:
     removed = [item for item in changes.of(ChangeKind.REMOVED) if item.resource]
     added = [item for item in changes.of(ChangeKind.ADDED) if item.resource]
-    gone = tuple(item for item in removed if item.resource not in moved)
+    gone = tuple(item for item in removed if item.resource and identify(item.resource) not in moved)
     return _Loss(changes.path, gone, changes.manifests - len(added) + len(removed))
 
 

@@ -27,7 +27,7 @@ TRAILER = "allow"
 
 _SHORT = 12
 _PATTERN = re.compile(r"[^/\s,]+(?:/[^/\s,]+){1,2}")
-_NOT_IN_PATTERN = re.compile(r"[\s,/`]+")
+_NOT_IN_PATTERN = re.compile(r"[\s,/`]+|:+$")
 _NO = frozenset({"no", "false", "none", "never", "off"})
 _PLACEHOLDER = re.compile(r"<.*>|\[.*\]|\{.*\}|reason|todo|tbd|\W*", re.IGNORECASE)
 _OLD_TRAILER = "allow-removals"
