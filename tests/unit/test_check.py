@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cdk8s_publish.model import Change, ChangeKind, Changes, Finding, Folder, Level, ResourceId
+from cdk8s_publish.model import Change, ChangeKind, Changes, Finding, Folder, Level, Manifest, ResourceId
+from cdk8s_publish.review.baseline import Loss
 from cdk8s_publish.review.checks import check
 from cdk8s_publish.review.delta import delta
+from cdk8s_publish.review.reading import Unknown
 from cdk8s_publish.review.removals import removal_findings
 from support.flux_trees import definition
 from support.rendering import Rendering, resource
@@ -305,10 +307,13 @@ def keys(findings: tuple[Finding, ...]) -> set[tuple[str, str]]:
     }
 
 
-def changes(removed: list[ResourceId], *, left: int, added: tuple[ResourceId, ...] = (), path: str = "dist") -> Changes:
-    items = [Change(ChangeKind.REMOVED, "a.yaml", one) for one in removed]
-    items += [Change(ChangeKind.ADDED, "a.yaml", one) for one in added]
-    return Changes(path, tuple(items), left, files=True)
+def loss(removed: list[ResourceId], *, left: int, path: str = "dist") -> Loss:
+    gone = tuple(Manifest(one, "a.yaml", b"") for one in removed)
+    return Loss(path, gone, len(removed) + left)
+
+
+def judged(*lost: Loss, changes: tuple[Changes, ...] = (), is_one_cluster: bool = False) -> tuple[Finding, ...]:
+    return removal_findings(lost, is_one_cluster=is_one_cluster, changes=changes)
 
 
 def configs(count: int) -> list[ResourceId]:
@@ -320,28 +325,28 @@ def configs(count: int) -> list[ResourceId]:
     [(5, 4, True), (5, 5, False), (4, 0, False), (5, 0, True), (100, 99, True), (100, 100, False), (0, 0, False)],
 )
 def test_removals__budget(removed: int, left: int, *, is_refused: bool) -> None:
-    findings = removal_findings([changes(configs(removed), left=left)])
+    findings = judged(loss(configs(removed), left=left))
     assert [finding.rule for finding in findings] == ["removal-budget"] * is_refused
 
 
 @pytest.mark.parametrize(("removed", "left", "is_refused"), [(4, 1, True), (2, 2, False), (1, 0, False)])
 def test_removals__budget_holds_for_all_folders_together(removed: int, left: int, *, is_refused: bool) -> None:
     names = configs(4 * removed)
-    folders = [changes(names[n::4], left=left, path=f"app-{n}") for n in range(4)]
-    findings = removal_findings(folders)
+    folders = [loss(names[n::4], left=left, path=f"app-{n}") for n in range(4)]
+    findings = judged(*folders)
     assert [finding.rule for finding in findings] == ["removal-budget"] * is_refused
     if is_refused:
         assert f"{4 * removed} of {4 * (removed + left)} resources in all folders of this run" in findings[0].message
 
 
 def test_removals__budget_of_one_folder_is_not_reported_twice() -> None:
-    folders = [changes(configs(9), left=0, path="a"), changes([], left=1, path="b")]
-    (finding,) = removal_findings(folders)
+    folders = [loss(configs(9), left=0, path="a"), loss([], left=1, path="b")]
+    (finding,) = judged(*folders)
     assert "9 of 9 resources in a" in finding.message
 
 
 def test_removals__message_lists_what_would_go() -> None:
-    (finding,) = removal_findings([changes(configs(25), left=3)])
+    (finding,) = judged(loss(configs(25), left=3))
     assert finding.level is Level.ERROR
     assert finding.message.startswith(
         "This would delete 25 of 28 resources in dist: ConfigMap n/c000, ConfigMap n/c001,"
@@ -357,26 +362,32 @@ def test_removals__message_lists_what_would_go() -> None:
         ("", "PersistentVolumeClaim"),
         ("apps", "StatefulSet"),
         ("apiextensions.k8s.io", "CustomResourceDefinition"),
+        ("kustomize.toolkit.fluxcd.io", "Kustomization"),
+        ("helm.toolkit.fluxcd.io", "HelmRelease"),
+        ("argoproj.io", "Application"),
+        ("argoproj.io", "ApplicationSet"),
     ],
 )
 def test_removals__precious_kinds(group: str, kind: str) -> None:
-    one = changes([ResourceId(group, kind, "", "x")], left=100)
-    (finding,) = removal_findings([one])
-    assert (finding.rule, finding.level, finding.resource) == ("precious-removal", Level.ERROR, one.items[0].resource)
-    assert finding.message == f"This would delete {one.items[0].title}, and with it what it holds."
+    resource = ResourceId(group, kind, "", "x")
+    (finding,) = judged(loss([resource], left=100))
+    assert (finding.rule, finding.level, finding.resource) == ("precious-removal", Level.ERROR, resource)
+    assert finding.message == f"This would delete {resource}, and with it what it holds."
 
 
 def test_removals__same_kind_of_another_group_is_not_precious() -> None:
-    assert removal_findings([changes([ResourceId("example.com", "Namespace", "", "x")], left=9)]) == ()
+    assert judged(loss([ResourceId("example.com", "Namespace", "", "x")], left=9)) == ()
 
 
-def test_removals__move_to_another_folder_is_none() -> None:
+def test_removals__move_to_another_folder_is_none_where_both_are_one_cluster() -> None:
     gone = [ResourceId("", "Namespace", "", "x"), *configs(9)]
-    here, there = changes(gone, left=0, path="a"), changes([], left=10, added=tuple(gone), path="b")
-    assert removal_findings([here, there]) == ()
-    assert len(removal_findings([here])) == 2
+    lost = loss(gone, left=0, path="a"), loss([], left=0, path="b")
+    added = Changes("b", tuple(Change(ChangeKind.ADDED, "a.yaml", one) for one in gone), 10, files=True)
+    assert judged(*lost, changes=(added,), is_one_cluster=True) == ()
+    assert [finding.rule for finding in judged(*lost, changes=(added,))] == ["removal-budget", "precious-removal"]
 
 
-def test_removals__changed_files_are_no_resources() -> None:
-    items = tuple(Change(ChangeKind.REMOVED, f"{n}.txt", None) for n in range(9))
-    assert removal_findings([Changes("dist", items, 1, files=True)]) == ()
+def test_removals__what_cant_be_told_needs_consent() -> None:
+    place = Unknown("dist/a.yaml", "it has no end", is_fault=True, mark="x")
+    (finding,) = judged(loss([], left=9)._replace(unknown=(place,)))
+    assert (finding.rule, finding.level, finding.file) == ("unknown-removal", Level.ERROR, "a.yaml")

@@ -45,7 +45,7 @@ from cdk8s_publish.rules.findings import raise_for_errors
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from cdk8s_publish.inputs.declared import ConsentInputs, Inputs
+    from cdk8s_publish.inputs.declared import ConsentInputs, Inputs, TargetInputs
     from cdk8s_publish.job import Job
     from cdk8s_publish.model import Finding, PublishPlan
     from cdk8s_publish.publish.branch.origin import Source
@@ -93,7 +93,7 @@ def publish(inputs: Inputs, job: Job) -> Result:
         return _result(loop.skipped(sink, attempt), (), source, job)
     known = _unchanged(sink.claim, attempt)
     rendered = _render(apps, known, options, job)
-    compare = partial(_review, sink, inputs.consent)
+    compare = partial(_review, sink, inputs.consent, inputs.target)
     with job.console.stage("Compare" if attempt.plan.action is Action.DIFF else f"Publish to `{sink.name}`"):
         try:
             done = loop.publish(sink, attempt, rendered, decide=choose, review=compare)
@@ -167,8 +167,20 @@ def _render(
     return (*known.values(), *rendered)
 
 
-def _review(sink: Sink, given: ConsentInputs, attempt: Attempt, rendered: tuple[RenderedManifests, ...]) -> Review:
-    published = Published(attempt.seen.folders, sink.read, attempt.seen.abandoned)
+def _review(
+    sink: Sink,
+    given: ConsentInputs,
+    target: TargetInputs,
+    attempt: Attempt,
+    rendered: tuple[RenderedManifests, ...],
+) -> Review:
+    published = Published(
+        attempt.seen.folders,
+        sink.read,
+        attempt.seen.abandoned,
+        attempt.seen.files,
+        is_one_cluster=target.same_cluster,
+    )
     consents, _ = consents_of(attempt.seen.messages)
     is_diff = attempt.plan.action is Action.DIFF
     return review(rendered, published, (*given.allow, *consents), given.refuse, is_diff=is_diff)

@@ -44,6 +44,7 @@ class TargetInputs(NamedTuple):
     ssh_key: Secret
     ssh_known_hosts: str
     mode: str
+    same_cluster: bool
 
 
 class RenderInputs(NamedTuple):
@@ -291,6 +292,15 @@ INPUTS: tuple[Option, ...] = (
         one_of("auto", "publish", "diff"),
         default="auto",
         choices=("auto", "publish", "diff"),
+    ),
+    Option(
+        "same-cluster",
+        Section.TARGET,
+        "`true` says that all folders of this run are applied to one cluster: a resource that moves from one app to "
+        "another is then not deleted. By default a resource that leaves its folder counts as removed.",
+        flag,
+        default="false",
+        choices=FLAG_CHOICES,
     ),
     Option(
         "diff-file",

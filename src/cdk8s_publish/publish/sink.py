@@ -51,8 +51,9 @@ class Observed(NamedTuple):
     them the `abandoned` ones of apps that the run would have found and that are gone. `others` belong to other runs.
     `is_foreign` is true when the target has content, and none of it was published by us. `relations` says for each
     folder how the source commit of this run relates to the one recorded there, `messages` are those of the commits
-    since then. `owners` says who has published a folder that is not ours, `other_refs` from which other branch (or
-    `refs/tags/*`) one that is ours was published last. `state` is the sink's own.
+    since then. `files` are all plain files of the target, with their digests. `owners` says who has published a folder
+    that is not ours, `other_refs` from which other branch (or `refs/tags/*`) one that is ours was published last.
+    `state` is the sink's own.
     """
 
     revision: Sha | None
@@ -61,6 +62,7 @@ class Observed(NamedTuple):
     others: tuple[str, ...] = ()
     is_foreign: bool = False
     relations: Mapping[str, Relation] = MappingProxyType({})
+    files: Mapping[str, Sha] = MappingProxyType({})
     owners: Mapping[str, str] = MappingProxyType({})
     other_refs: Mapping[str, str] = MappingProxyType({})
     messages: tuple[CommitMessage, ...] = ()

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from cdk8s_publish.model import METADATA_FILE, Finding, Level
 from cdk8s_publish.review.delta import top_folder
+from cdk8s_publish.review.documents import Documents
 from cdk8s_publish.review.identity import identify, scopes
 from cdk8s_publish.review.manifests import HELM_FILE, KUSTOMIZATION_FILES, MANIFESTS, parse, role
 from cdk8s_publish.rules.findings import by_severity
@@ -59,18 +61,21 @@ class Checked(NamedTuple):
         return self._replace(parsed=parsed, before=before)
 
 
-def check(delta: Delta, old: Mapping[Sha, bytes]) -> Checked:
+def check(delta: Delta, old: Mapping[Sha, bytes], documents: Documents | None = None) -> Checked:
     """Apply every rule to what was rendered; `old` holds the bytes of `delta.wanted`, as far as they can be had.
+
+    `documents` remembers what has been parsed.
 
     Raises OSError when a rendered file can't be read.
     """
-    before = _before(delta, old)
+    documents = documents or Documents()
+    before = _before(delta, old, documents)
     recorded = delta.folder.manifests if delta.folder.is_managed else None
     if recorded is None or any(role(path) == MANIFESTS and path not in before for path in delta.gone):
         fresh, unread = delta.rendered.files, 0
     else:
         fresh, unread = delta.changed, recorded - sum(map(len, before.values()))
-    parsed, findings = _parse(fresh)
+    parsed, findings = _parse(fresh, documents)
     kept = [file for file in delta.kept if file.path not in parsed and role(file.path) == MANIFESTS]
     custom = scopes(chain.from_iterable((*before.values(), *parsed.values())))
     places = _places(parsed, before, kept, custom)
@@ -81,7 +86,7 @@ def check(delta: Delta, old: Mapping[Sha, bytes]) -> Checked:
     findings += _dropped(delta, places, kept, custom)
     findings += _helm(delta.rendered)
     findings += _secrets(parsed)
-    findings += [] if count else [_nothing(delta)]
+    findings += [] if count else [nothing(delta)]
     softened = _soften_below_kustomizations(findings, delta)
     return Checked(by_severity(softened), parsed, before, count, is_complete=not kept, custom=custom)
 
@@ -90,23 +95,25 @@ def _name(path: str) -> str:
     return path.rpartition("/")[2]
 
 
-def _before(delta: Delta, old: Mapping[Sha, bytes]) -> dict[str, tuple[Manifest, ...]]:
+def _before(delta: Delta, old: Mapping[Sha, bytes], documents: Documents) -> dict[str, tuple[Manifest, ...]]:
     """Return the manifests of what the tip held; a file that is absent from `old` or has a flaw is left out."""
     before = {}
     for path, blob in delta.gone.items():
         if role(path) == MANIFESTS and blob in old:
-            parsed = parse(path, old[blob])
+            parsed = documents.parse(path, blob, partial(old.__getitem__, blob))
             if not parsed.findings:
                 before[path] = parsed.manifests
     return before
 
 
-def _parse(files: Iterable[RenderedFile]) -> tuple[dict[str, tuple[Manifest, ...]], list[Finding]]:
+def _parse(
+    files: Iterable[RenderedFile], documents: Documents
+) -> tuple[dict[str, tuple[Manifest, ...]], list[Finding]]:
     manifests: dict[str, tuple[Manifest, ...]] = {}
     findings: list[Finding] = []
     for file in files:
         if role(file.path) == MANIFESTS:
-            parsed = parse(file.path, file.read())
+            parsed = documents.parse(file.path, file.blob, file.read)
             manifests[file.path] = parsed.manifests
             findings += parsed.findings
             if not file.size:
@@ -240,7 +247,8 @@ def _helm(rendered: RenderedManifests) -> Iterator[Finding]:
         yield Finding(Level.ERROR, "helm-format", message, HELM_FILE, hint=hint)
 
 
-def _nothing(delta: Delta) -> Finding:
+def nothing(delta: Delta) -> Finding:
+    """Say that a folder would apply nothing any more."""
     message = "The app rendered no resource, so there is nothing to publish."
     if any(role(path) == MANIFESTS for path in delta.folder.files):
         message = f"The app rendered no resource: this would delete everything in {delta.rendered.path or '.'}."

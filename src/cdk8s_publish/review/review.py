@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from cdk8s_publish.model import Changes, Finding, Folder, Level
 from cdk8s_publish.review import checks, diff, removals
+from cdk8s_publish.review.baseline import losses
 from cdk8s_publish.review.delta import delta
+from cdk8s_publish.review.documents import Documents
 from cdk8s_publish.rules.consent import apply_consents, unused
 from cdk8s_publish.rules.findings import by_severity, with_folder
 from cdk8s_publish.rules.registry import RULES
@@ -16,17 +19,24 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from cdk8s_publish.model import RenderedManifests, Sha
+    from cdk8s_publish.review.baseline import Loss
     from cdk8s_publish.review.checks import Checked
     from cdk8s_publish.review.delta import Delta
     from cdk8s_publish.rules.consent import Consent
 
 
 class Published(NamedTuple):
-    """What the tip holds. `read` returns the bytes of its blobs; `abandoned` are folders whose app is gone."""
+    """What the tip holds. `read` returns the bytes of its blobs; `abandoned` are folders whose app is gone.
+
+    `files` are all plain files of the branch, with the ids of their contents. `is_one_cluster` is true when all folders
+    are applied to one cluster, so that a resource that moves from one to the other is not deleted.
+    """
 
     folders: tuple[Folder, ...]
     read: Callable[[Iterable[Sha]], Mapping[Sha, bytes]]
     abandoned: Container[str] = ()
+    files: Mapping[str, Sha] = MappingProxyType({})
+    is_one_cluster: bool = False
 
 
 class Review(NamedTuple):
@@ -65,32 +75,48 @@ def review(
 
     Raises OSError when a rendered file can't be read.
     """
-    compared = _compared(rendered, published)
+    documents = Documents()
+    compared = _compared(rendered, published, documents)
+    lost = _losses(compared, published, documents)
     about_content = [consent for consent in consents if not RULES[consent.rule].is_about_branch]
-    found, needless = apply_consents(_content_findings(compared, published.abandoned), about_content, refusals)
+    found, needless = apply_consents(_content_findings(compared, lost, published.abandoned), about_content, refusals)
     unreadable = checks.UNREADABLE_RULES & {finding.rule for finding in found if finding.level is Level.ERROR}
     changes = tuple(one.changes(unreadable) for one in compared)
     if unreadable:
         # What a file that can't be read would keep is not known, so neither is what is removed.
         needless = tuple(consent for consent in needless if consent.rule not in removals.RULES)
     else:
-        removed, needless = apply_consents(removals.removal_findings(changes), needless, refusals)
+        removed, needless = apply_consents(
+            removals.removal_findings(lost, is_one_cluster=published.is_one_cluster, changes=changes),
+            needless,
+            refusals,
+        )
         found = (*found, *_as_warnings(removed)) if is_diff else (*found, *removed)
     notices, _ = apply_consents(unused(_idle(needless, compared)), (), refusals)
     return Review(published.folders, changes, by_severity((*found, *notices)))
 
 
-def _compared(rendered: Sequence[RenderedManifests], published: Published) -> list[_Compared]:
+def _compared(rendered: Sequence[RenderedManifests], published: Published, documents: Documents) -> list[_Compared]:
     folders = {folder.path: folder for folder in published.folders}
     deltas = [delta(item, folders[item.path]) for item in rendered]
     old = published.read(sha for one in deltas for sha in one.wanted)
-    return [_Compared(one, checks.check(one, old), old) for one in deltas]
+    return [_Compared(one, checks.check(one, old, documents), old) for one in deltas]
 
 
-def _content_findings(compared: Sequence[_Compared], abandoned: Container[str]) -> Iterator[Finding]:
-    for one in compared:
+def _losses(compared: Sequence[_Compared], published: Published, documents: Documents) -> tuple[Loss, ...]:
+    deltas = [one.delta for one in compared]
+    old = {blob: content for one in compared for blob, content in one.old.items()}
+    return losses(deltas, published.files, published.read, old, documents)
+
+
+def _content_findings(
+    compared: Sequence[_Compared], lost: Sequence[Loss], abandoned: Container[str]
+) -> Iterator[Finding]:
+    for one, loss in zip(compared, lost, strict=True):
         path = one.delta.folder.path
         found = one.checked.findings
+        if loss.is_empty and not any(finding.rule == "nothing-rendered" for finding in found):
+            found = (*found, checks.nothing(one.delta))
         if path in abandoned:  # an app that is gone renders nothing
             found = tuple(finding for finding in found if finding.rule != "nothing-rendered")
         yield from with_folder(found, path) if len(compared) > 1 else found

@@ -49,6 +49,12 @@ _ALL = (
         is_about_resource=True,
     ),
     Rule(
+        "unknown-removal",
+        Level.ERROR,
+        "something published goes, and nobody can say which resources go with it: a file that can't be read, or a "
+        "kustomization file that does more than list resources",
+    ),
+    Rule(
         "plain-secret",
         Level.ERROR,
         "a `Secret` with readable `data` or `stringData`",

@@ -5,6 +5,7 @@ Both are in the format of Argo CD's hydrator and GitOps Promoter; keys that only
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -20,8 +21,10 @@ if TYPE_CHECKING:
 _FILE_MODE = b"100644"
 
 
-def metadata(source: SourceRevision, source_url: str, directory: str, manifests: int) -> bytes:
-    """Return `hydrator.metadata` for a folder; the last three keys are our own."""
+def metadata(
+    source: SourceRevision, source_url: str, directory: str, manifests: int, files: Mapping[str, Sha]
+) -> bytes:
+    """Return `hydrator.metadata` for a folder; the last four keys are our own."""
     values = {
         "repoURL": source_url,
         "drySha": source.sha,
@@ -31,9 +34,16 @@ def metadata(source: SourceRevision, source_url: str, directory: str, manifests:
         "body": source.body.strip(),
         "directory": directory,
         "manifests": manifests,
+        "files": files_digest(files),
         "sourceRef": source.ref,
     }
     return (json.dumps({key: value for key, value in values.items() if value != ""}, indent=2) + "\n").encode()
+
+
+def files_digest(files: Mapping[str, Sha]) -> str:
+    """Return a digest of the files of a folder, which says whether what was recorded of them still holds."""
+    listing = "\n".join(f"{blob} {path}" for path, blob in sorted(files.items()))
+    return hashlib.sha256(os.fsencode(listing)).hexdigest()
 
 
 def note(source: SourceRevision, paths: Mapping[str, Sha], fingerprints: Mapping[str, str]) -> str:
@@ -94,7 +104,8 @@ def managed(path: str, files: Mapping[str, Sha], metadata: bytes, noted: Sha | N
         files,
         is_managed=True,
         record=Sha(record) if isinstance(record, str) and re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", record) else None,
-        manifests=manifests if isinstance(manifests, int) else None,
+        # Somebody may have edited the files since: then nobody knows the number.
+        manifests=manifests if isinstance(manifests, int) and values.get("files") == files_digest(files) else None,
         source_url=str(values.get("repoURL", "")),
         directory=directory if isinstance(directory, str) else None,
         source_ref=source_ref if isinstance(source_ref, str) else "",

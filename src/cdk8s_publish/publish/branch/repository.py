@@ -85,6 +85,10 @@ class Tip(NamedTuple):
     note: bytes = b""
     annotated: Sha | None = None
 
+    def plain_files(self) -> dict[str, Sha]:
+        """Return the plain files of the branch; links and submodules are nothing that a controller reads."""
+        return {path: blob for path, blob in hydrator.below(self.entries, "").items() if " " not in blob}
+
     @property
     def is_managed(self) -> bool:
         """Whether anything on the branch was published by us."""

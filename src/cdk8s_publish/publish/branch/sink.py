@@ -74,6 +74,7 @@ class BranchSink:
             others=tuple(path for path in tip.managed if path not in own),
             is_foreign=bool(tip.entries) and not tip.is_managed,
             relations=relations,
+            files=tip.plain_files(),
             owners=self._owners(folders, relations),
             other_refs=self._other_refs(folders),
             messages=self._origin.messages(sorted({folder.record for folder in folders if folder.record})),
@@ -193,7 +194,9 @@ class BranchSink:
             metadata = None
             if item.path not in seen.abandoned:
                 directory = self.claim.directories[item.path]
-                metadata = hydrator.metadata(self._origin.revision, self._origin.url, directory, counts[item.path])
+                files = {file.path: file.blob for file in item.files}
+                source = self._origin
+                metadata = hydrator.metadata(source.revision, source.url, directory, counts[item.path], files)
             writes.append(FolderWrite(published[item.path], item.files, metadata))
         return writes
 
