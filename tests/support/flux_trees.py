@@ -10,16 +10,16 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from cdk8s_publish.model import METADATA_FILE
-from cdk8s_publish.review import applied as ours
+from cdk8s_publish.review.controller import applied as ours
+from cdk8s_publish.review.controller.reading import read_folder
 from cdk8s_publish.review.manifests import parse
-from cdk8s_publish.review.reading import read_folder
 from support.rendering import blob
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from cdk8s_publish.review.reading import Reading
+    from cdk8s_publish.review.controller.reading import Reading
 
 FOLDER = "dist"
 

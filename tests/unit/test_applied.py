@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cdk8s_publish.model import Sha
-from cdk8s_publish.review.applied import count_staying, removals
+from cdk8s_publish.review.controller.applied import count_staying, removals
+from cdk8s_publish.review.controller.reading import read_folder, with_files
 from cdk8s_publish.review.manifests import Parsed, parse
-from cdk8s_publish.review.reading import read_folder, with_files
 from support.flux_trees import (
     APPLIED,
     ENCRYPTED,
@@ -100,6 +100,19 @@ def test_applied__tells_what_kustomize_drops() -> None:
         "ConfigMap odd/a",
         "Kustomization.kustomize.config.k8s.io x",
     ]
+
+
+def test_applied__follows_a_folder_once() -> None:
+    tree = {f"{n}/kustomization.yaml": listing(f"../{n + 1}", f"../{n + 1}/") for n in range(40)}
+    found = applied_to({"kustomization.yaml": listing("0"), **tree, "40/kustomization.yaml": "resources: []\n"})
+    assert all("listed twice" in one.reason for one in found.unknown)
+    assert len(found.unknown) == 40
+
+
+def test_applied__follows_so_many_folders_and_no_more() -> None:
+    tree = {f"{'x/' * n}kustomization.yaml": listing("x") for n in range(1_000)}
+    (unknown,) = applied_to(tree).unknown
+    assert unknown.rule == "not-followed"
 
 
 def test_removals__of_a_file() -> None:

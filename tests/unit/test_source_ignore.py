@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from cdk8s_publish.review.source_ignore import read_ignore_files
+from cdk8s_publish.review.controller.source_ignore import read_ignore_files
 
 
 @pytest.mark.parametrize(

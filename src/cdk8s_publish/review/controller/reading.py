@@ -14,19 +14,22 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
 from cdk8s_publish.model import MANIFEST_SUFFIXES
-from cdk8s_publish.review.flux_paths import clone_fault, listing_fault, unpack_fault
-from cdk8s_publish.review.kustomization import Kustomization, read_kustomization
+from cdk8s_publish.review.controller.kustomization import Kustomization, read_kustomization
+from cdk8s_publish.review.controller.paths import clone_fault, listing_fault, unpack_fault
+from cdk8s_publish.review.controller.source_ignore import IGNORE_FILE, read_ignore_files
 from cdk8s_publish.review.manifests import KUSTOMIZATION_FILES
-from cdk8s_publish.review.source_ignore import IGNORE_FILE, read_ignore_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from cdk8s_publish.model import Sha
-    from cdk8s_publish.review.source_ignore import Ignored
+    from cdk8s_publish.review.controller.source_ignore import Ignored
 
     ReadFile = Callable[[str], bytes]
     """Returns the contents of a file, by its path from the root of the branch."""
+
+MAX_DEPTH = 50
+"""So many kustomization files that list one another are followed."""
 
 _JSON_SUFFIX = ".json"
 _REMOTE = re.compile(r"[a-z+]+://|git@|git::|gh:|github\.com[:/]", re.IGNORECASE)
@@ -35,12 +38,13 @@ _REMOTE = re.compile(r"[a-z+]+://|git@|git::|gh:|github\.com[:/]", re.IGNORECASE
 class Unknown(NamedTuple):
     """Why it can't be said what is applied.
 
-    `file` is a path from the root of the branch. With an `is_fault` controllers apply nothing at all; otherwise they
-    do, and what, we can't tell. `mark` is empty where no resource can hide behind that, and else equal in two states
-    that hide the same.
+    `file` is a path from the root of the branch, `rule` the name of the rule that is about this. With an `is_fault`
+    controllers apply nothing at all; otherwise they do, and what, we can't tell. `mark` is empty where no resource can
+    hide behind that, and else equal in two states that hide the same.
     """
 
     file: str
+    rule: str
     reason: str
     is_fault: bool
     mark: str = ""
@@ -113,45 +117,57 @@ class _Reader:
         ignored = [path for path in below if path.endswith(MANIFEST_SUFFIXES) and path not in self._packed]
         return Reading(self._folder, self._files, for_argo, tuple(ignored), self._kustomizations, tuple(self._unknown))
 
-    def _fault(self, file: str, reason: str, mark: str = "") -> None:
-        self._unknown.append(Unknown(file, reason, is_fault=True, mark=mark))
+    def _fault(self, file: str, rule: str, reason: str, mark: str = "") -> None:
+        self._unknown.append(Unknown(file, rule, reason, is_fault=True, mark=mark))
 
     def _check_names(self) -> None:
         for path, fault in _faults(self._branch, clone_fault):
-            self._fault(path, fault)
+            self._fault(path, "unusable-name", fault)
         for path, fault in _faults(self._packed, unpack_fault):
-            self._fault(path, fault)
+            self._fault(path, "unusable-name", fault)
 
     def _check_folder(self) -> None:
         """Find out whether the folder gets into the artifact: as an entry of its own, or with one of its files."""
         is_there = any(path.startswith(_prefix(self._folder)) for path in self._branch)
         is_packed = self._folder in self._folders or not self._ignored.holds(self._folder, is_folder=True)
         if self._folder and is_there and not is_packed:
-            self._fault(self._folder, f"{IGNORE_FILE} takes the whole folder away")
+            self._fault(self._folder, "source-ignore", f"{IGNORE_FILE} takes the whole folder away")
 
     def _generate(self) -> None:
         """List what kustomize-controller lists where the folder has no kustomization file."""
         prefix = _prefix(self._folder)
-        if f"{prefix}{KUSTOMIZATION_FILES[0]}" in self._folders:
-            self._fault(f"{prefix}{KUSTOMIZATION_FILES[0]}", "a folder is where the kustomization file has to be")
-        units = sorted(parent for parent in self._configurations if _is_below(parent, self._folder))
-        tops = [unit for unit in units if not any(_is_below(unit, other) for other in units)]
-        below = [path for path in self._packed if path.startswith(prefix) and path.endswith(MANIFEST_SUFFIXES)]
-        listed = [path for path in below if not any(_is_below(path, top) for top in tops)] if tops else below
-        self._check_listing(path.removeprefix(prefix) for path in (*listed, *tops))
+        own_file = f"{prefix}{KUSTOMIZATION_FILES[0]}"
+        if own_file in self._folders:
+            self._fault(own_file, "kustomization-fault", "a folder is where the kustomization file has to be")
+        units = self._units()
+        listed = [path for path in self._packed if path.startswith(prefix) and path.endswith(MANIFEST_SUFFIXES)]
+        if units:
+            listed = [path for path in listed if not any(_is_below(path, unit) for unit in units)]
+        self._check_listing(path.removeprefix(prefix) for path in (*listed, *units))
         self._files.update((path, self._packed[path]) for path in listed)
-        for top in tops:
-            self._follow(top, (self._folder,))
+        for unit in units:
+            self._follow(unit, (self._folder,))
+
+    def _units(self) -> list[str]:
+        """Return the uppermost folders below this one that have a kustomization file: each is listed as a whole."""
+        found: list[str] = []
+        for folder in sorted(self._configurations, key=lambda path: path.split("/")):
+            is_covered = bool(found) and _is_below(folder, found[-1])
+            if _is_below(folder, self._folder) and not is_covered:
+                found.append(folder)
+        return found
 
     def _follow(self, folder: str, above: tuple[str, ...]) -> None:
         """Take what the kustomization file of a folder lists; `above` are the folders that led here."""
         path, *more = self._configurations[folder]
         if more:
-            self._fault(more[0], f"{posixpath.basename(path)} is a kustomization file of the same folder")
+            self._fault(
+                more[0], "kustomization-fault", f"{posixpath.basename(path)} is a kustomization file of the same folder"
+            )
         found = read_kustomization(self._read(path), is_top=folder == self._folder)
         self._kustomizations[path] = found
         if found.fault:
-            self._fault(path, found.fault, self._packed[path])
+            self._fault(path, "kustomization-fault", found.fault, self._packed[path])
         self._unknown += self._not_followed(path, found)
         for entry in found.resources:
             self._take(entry, path, (*above, folder))
@@ -164,7 +180,7 @@ class _Reader:
         for place, value in found.settings:
             files = self._named(posixpath.join(posixpath.dirname(path), value)) if value else []
             mark.update(repr((place, value, files)).encode(errors="surrogateescape"))
-        yield Unknown(path, reason, is_fault=False, mark=mark.hexdigest() if found.settings else "")
+        yield Unknown(path, "not-followed", reason, is_fault=False, mark=mark.hexdigest() if found.settings else "")
 
     def _named(self, path: str) -> list[tuple[str, Sha]]:
         """Return the files that a setting of a kustomization file may mean: one, or those of a folder."""
@@ -185,20 +201,38 @@ class _Reader:
         if target in self._packed:
             self._add(target, listing)
         elif any(_is_at_or_below(folder, target) for folder in above):
-            self._fault(listing, f"it lists {entry}, which leads back to it")
+            self._fault(listing, "kustomization-fault", f"it lists {entry}, which leads back to it")
         elif target in self._configurations:
-            self._follow(target, above)
+            self._descend(target, listing, above)
         else:
-            self._fault(listing, f"it lists {entry}, a folder without a kustomization file", self._mark(listing, entry))
+            self._fault(
+                listing,
+                "kustomization-fault",
+                f"it lists {entry}, a folder without a kustomization file",
+                self._mark(listing, entry),
+            )
+
+    def _descend(self, folder: str, listing: str, above: tuple[str, ...]) -> None:
+        """Follow a folder once: twice it holds every resource twice, and again in every folder that it lists."""
+        if self._configurations[folder][0] in self._kustomizations:
+            self._fault(listing, "kustomization-fault", f"{folder} is listed twice")
+        elif len(above) > MAX_DEPTH:
+            reason = f"it is the last of {MAX_DEPTH} kustomization files that list each other"
+            mark = self._mark(listing, folder)
+            self._unknown.append(Unknown(listing, "not-followed", reason, is_fault=False, mark=mark))
+        else:
+            self._follow(folder, above)
 
     def _is_elsewhere(self, entry: str, target: str, listing: str) -> bool:
         """Whether an entry means nothing that is on the branch; say so, if so."""
         is_found = target in self._packed or target in self._folders or target == ""
         if is_found and not entry.startswith("/"):
             return False
-        reason = f"it lists {entry}, which is not on the branch"
-        is_fault = not _REMOTE.match(entry)
-        self._unknown.append(Unknown(listing, reason, is_fault, self._mark(listing, entry)))
+        reason, mark = f"it lists {entry}, which is not on the branch", self._mark(listing, entry)
+        if _REMOTE.match(entry):
+            self._unknown.append(Unknown(listing, "not-followed", reason, is_fault=False, mark=mark))
+        else:
+            self._fault(listing, "kustomization-fault", reason, mark)
         return True
 
     def _mark(self, listing: str, entry: str) -> str:
@@ -206,11 +240,11 @@ class _Reader:
 
     def _check_listing(self, entries: Iterable[str]) -> None:
         for entry, fault in _faults(tuple(entries), listing_fault):
-            self._fault(posixpath.join(self._folder, entry), fault)
+            self._fault(posixpath.join(self._folder, entry), "unusable-name", fault)
 
     def _add(self, path: str, listing: str) -> None:
         if path in self._files:
-            self._fault(listing, f"{path} is listed twice")
+            self._fault(listing, "kustomization-fault", f"{path} is listed twice")
         self._files[path] = self._packed[path]
 
 

@@ -15,7 +15,7 @@ from cdk8s_publish.model import ResourceId
 from cdk8s_publish.review.manifests import FlawError, compose, fields, is_null, is_text, leaves, string
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from yaml.nodes import Node
 
@@ -81,35 +81,44 @@ class Kustomization(NamedTuple):
 
 def read_kustomization(data: bytes, *, is_top: bool) -> Kustomization:
     """Read a file; `is_top` says that it is in the applied folder itself, of which Flux takes more than kustomize."""
-    start = _START.match(data)
-    body = data[start.end() :] if start else data
-    if _SEPARATOR.search(body):
-        return Kustomization(fault="it holds more than one document")
     try:
-        root = compose(body)
-    except FlawError as flaw:
-        line = data.count(b"\n", 0, len(data) - len(body)) + flaw.line + 1
-        return Kustomization(fault=f"line {line}: {flaw}")
-    if not isinstance(root, MappingNode | None) and not is_null(root):
-        return Kustomization(fault="it is no mapping")
-    top = fields(root)
+        top = _fields(data)
+    except ValueError as error:
+        return Kustomization(fault=str(error))
     resources = tuple(_texts(top.get("resources")))
     fault = _type_fault(top, is_top=is_top) or _list_fault(top.get("resources"), resources)
     if fault:
         return Kustomization(resources, fault=fault)
-    others = tuple(sorted(name for name, value in top.items() if not _is_followed(name, value)))
-    settings = tuple(_settings({name: top[name] for name in others}))
+    others = {name: value for name, value in top.items() if not _is_followed(name, value)}
     fault = _field_fault(others, is_top=is_top)
     if not is_top and not others and not _has_content(top):
         fault = "it says nothing"
-    return Kustomization(resources, others, settings, fault, tuple(_secrets(top.get("secretGenerator"))))
+    secrets = tuple(_secrets(top.get("secretGenerator")))
+    return Kustomization(resources, tuple(sorted(others)), tuple(_settings(others)), fault, secrets)
+
+
+def _fields(data: bytes) -> dict[str, Node]:
+    """Return the fields of the file; raise ValueError where it is not one mapping."""
+    start = _START.match(data)
+    body = data[start.end() :] if start else data
+    if _SEPARATOR.search(body):
+        raise ValueError("it holds more than one document")
+    try:
+        root = compose(body)
+    except FlawError as flaw:
+        line = data.count(b"\n", 0, len(data) - len(body)) + flaw.line + 1
+        raise ValueError(f"line {line}: {flaw}") from None
+    if not isinstance(root, MappingNode | None) and not is_null(root):
+        raise ValueError("it is no mapping")
+    return fields(root)
 
 
 def _is_followed(name: str, value: Node) -> bool:
     """Whether a field changes nothing, or nothing but what is in the list of resources."""
+    if name == "metadata" and isinstance(value, MappingNode):
+        return all(field == "name" and string(told) for field, told in fields(value).items())
     if name == "metadata":
-        told = fields(value)
-        return is_null(value) or not told or (told.keys() == {"name"} and string(told["name"]) != "")
+        return is_null(value)
     return name in {"apiVersion", "kind", "resources"}
 
 
@@ -129,7 +138,7 @@ def _type_fault(top: Mapping[str, Node], *, is_top: bool) -> str:
     return ""
 
 
-def _field_fault(others: tuple[str, ...], *, is_top: bool) -> str:
+def _field_fault(others: Iterable[str], *, is_top: bool) -> str:
     """Flux drops what it does not know from the file that it reads itself; kustomize refuses it anywhere below."""
     if "helmCharts" in others:
         return "it uses `helmCharts`, and Flux renders no Helm charts in kustomize"

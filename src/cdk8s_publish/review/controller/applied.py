@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from cdk8s_publish.model import Trait
-from cdk8s_publish.review import kustomization
+from cdk8s_publish.review.controller import kustomization
+from cdk8s_publish.review.controller.reading import Unknown
 from cdk8s_publish.review.identity import NO_SCOPES, identify, scopes
-from cdk8s_publish.review.reading import Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from cdk8s_publish.model import Manifest, ResourceId, Sha
+    from cdk8s_publish.review.controller.reading import Reading
     from cdk8s_publish.review.identity import Scopes
     from cdk8s_publish.review.manifests import Parsed
-    from cdk8s_publish.review.reading import Reading
 
     ParseFile = Callable[[str, Sha], Parsed]
-    """Returns the documents of a file, by its path and the id of its contents; it may remember them."""
+    """Returns the documents of a file, by its path and the id of its contents."""
 
 
 class Applied(NamedTuple):
@@ -58,10 +59,11 @@ def applied(reading: Reading, parse: ParseFile, known: Scopes = NO_SCOPES) -> Ap
     parsed = {path: parse(path, blob) for path, blob in reading.files.items()}
     manifests = [manifest for one in parsed.values() for manifest in one.manifests]
     for_argo = [manifest for path, blob in reading.argo_only.items() for manifest in parse(path, blob).manifests]
-    custom = {**scopes((*manifests, *for_argo)), **known}
+    custom = {**scopes([*manifests, *for_argo]), **known}
     documents = _by_identity(manifests, custom)
+    kept = _by_identity([one for one in manifests if not is_left_out(one)], custom)
     return Applied(
-        resources=_first(_by_identity((one for one in manifests if not is_left_out(one)), custom)),
+        resources=_first(kept),
         argo_only=_first(_by_identity(for_argo, custom)),
         left_out=tuple(filter(is_left_out, manifests)),
         repeated=tuple(manifest for same in documents.values() for manifest in same[1:]),
@@ -81,23 +83,18 @@ def removals(before: Reading, after: Reading, parse: ParseFile) -> Removals:
 
     A resource that the first state holds twice, once in a file that stays as it is, counts as removed with the other.
     """
-    old_files, new_files = _differing(before.files, after.files), _differing(after.files, before.files)
-    old = before._replace(files=old_files, argo_only=_differing(before.argo_only, after.argo_only))
-    new = after._replace(files=new_files, argo_only=_differing(after.argo_only, before.argo_only))
-    custom = scopes(
-        manifest
-        for files in (old.files, old.argo_only, new.files, new.argo_only)
-        for path, blob in files.items()
-        for manifest in parse(path, blob).manifests
-    )
+    parse = cache(parse)
+    old, new = _without(before, after), _without(after, before)
+    custom = scopes([*_manifests(old, parse), *_manifests(new, parse)])
     gone, come = applied(old, parse, custom), applied(new, parse, custom)
-    unchanged = {(one.file, one.mark) for one in come.unknown}
+    removed = _missing(gone.resources, come.resources)
+    still_unknown = {(one.file, one.mark) for one in come.unknown}
     return Removals(
-        resources=tuple(manifest for key, manifest in gone.resources.items() if key not in come.resources),
-        argo_only=tuple(manifest for key, manifest in gone.argo_only.items() if key not in come.argo_only),
-        unknown=tuple(one for one in gone.unknown if one.mark and (one.file, one.mark) not in unchanged),
-        staying=sum(key in come.resources for key in gone.resources),
-        common={path: blob for path, blob in before.files.items() if path not in old_files},
+        resources=removed,
+        argo_only=_missing(gone.argo_only, come.argo_only),
+        unknown=tuple(one for one in gone.unknown if one.mark and (one.file, one.mark) not in still_unknown),
+        staying=len(gone.resources) - len(removed),
+        common={path: blob for path, blob in before.files.items() if path not in old.files},
     )
 
 
@@ -111,8 +108,13 @@ def count_staying(found: Removals, parse: ParseFile, enough: int) -> int:
     return count
 
 
+def _without(reading: Reading, other: Reading) -> Reading:
+    """Return a reading without the files that the other one reads with the same contents, under any name."""
+    files = _differing(reading.files, other.files)
+    return reading._replace(files=files, argo_only=_differing(reading.argo_only, other.argo_only))
+
+
 def _differing(ours: Mapping[str, Sha], theirs: Mapping[str, Sha]) -> dict[str, Sha]:
-    """Return the files of one side whose contents the other does not read under any name."""
     spare = Counter(theirs.values())
     differing = {}
     for path, blob in ours.items():
@@ -121,6 +123,16 @@ def _differing(ours: Mapping[str, Sha], theirs: Mapping[str, Sha]) -> dict[str, 
         else:
             differing[path] = blob
     return differing
+
+
+def _missing(ours: Mapping[ResourceId, Manifest], theirs: Mapping[ResourceId, Manifest]) -> tuple[Manifest, ...]:
+    return tuple(manifest for key, manifest in ours.items() if key not in theirs)
+
+
+def _manifests(reading: Reading, parse: ParseFile) -> Iterator[Manifest]:
+    for files in (reading.files, reading.argo_only):
+        for path, blob in files.items():
+            yield from parse(path, blob).manifests
 
 
 def _by_identity(manifests: Iterable[Manifest], custom: Scopes) -> dict[ResourceId, list[Manifest]]:
@@ -137,8 +149,8 @@ def _first(documents: Mapping[ResourceId, list[Manifest]]) -> dict[ResourceId, M
 def _unknown_documents(parsed: Mapping[str, Parsed], blobs: Mapping[str, Sha]) -> Iterator[Unknown]:
     for path, one in parsed.items():
         for finding in one.findings:
-            yield Unknown(path, finding.message, is_fault=True, mark=blobs[path])
+            yield Unknown(path, finding.rule, finding.message, is_fault=True, mark=blobs[path])
         for manifest in one.manifests:
             if Trait.RENAMED in manifest.traits:
                 reason = f"kustomize puts a hash behind the name of {manifest.resource}"
-                yield Unknown(path, reason, is_fault=False, mark=blobs[path])
+                yield Unknown(path, "not-followed", reason, is_fault=False, mark=blobs[path])

@@ -1,0 +1,129 @@
+"""What Flux would do with a publish that nobody would expect of it: findings on how it reads the folder."""
+
+from __future__ import annotations
+
+import posixpath
+from typing import TYPE_CHECKING
+
+from cdk8s_publish.model import Finding, Level, Trait
+from cdk8s_publish.review.controller.applied import is_left_out
+from cdk8s_publish.review.controller.source_ignore import IGNORE_FILE
+from cdk8s_publish.review.identity import NO_SCOPES, is_namespaced
+from cdk8s_publish.review.manifests import LOCAL_ANNOTATION
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from cdk8s_publish.model import Manifest
+    from cdk8s_publish.review.controller.reading import Reading
+    from cdk8s_publish.review.identity import Scopes
+
+_LISTED = 5
+"""How many files or resources a message names."""
+
+_HINTS = {
+    "unusable-name": "Give the file, or the chart that it is named after, another name.",
+    "kustomization-fault": "Correct that file, or don't write one: Flux then applies all manifests below the folder.",
+}
+
+
+def flux_findings(reading: Reading, manifests: Iterable[Manifest], custom: Scopes = NO_SCOPES) -> tuple[Finding, ...]:
+    """Return what is remarkable about how Flux reads a folder as it would be after the publish.
+
+    `manifests` are those of the files that are to be looked at; their `file` is relative to the folder, as that of the
+    findings is. Files that Flux does not read are passed over.
+    """
+    read = {_below(path, reading.folder) for path in reading.files}
+    applied = [manifest for manifest in manifests if manifest.file in read]
+    return (
+        *_unknown(reading),
+        *_generated_secrets(reading),
+        *_ignored(reading),
+        *_left_out(applied),
+        *_lost_labels(applied),
+        *_encrypted(applied),
+        *_without_namespace(applied, custom),
+    )
+
+
+def _below(path: str, folder: str) -> str:
+    """Return a path of the branch relative to the folder, which itself is empty."""
+    prefix = f"{folder}/" if folder else ""
+    if path.startswith(prefix):
+        return path.removeprefix(prefix)
+    return "" if path == folder else posixpath.relpath(path, folder)
+
+
+def _unknown(reading: Reading) -> Iterator[Finding]:
+    for one in reading.unknown:
+        file = _below(one.file, reading.folder)
+        # A name that somebody else has published is on the branch already: refusing ours would not help.
+        is_of_others = one.rule == "unusable-name" and file.startswith("../")
+        level = Level.ERROR if one.is_fault and not is_of_others else Level.WARNING
+        consequence = "Flux applies nothing" if one.is_fault else "what Flux applies because of it can't be counted"
+        message = f"{file or '.'}: {one.reason}; {consequence}."
+        yield Finding(level, one.rule, message, file, hint=_HINTS.get(one.rule, ""))
+
+
+def _generated_secrets(reading: Reading) -> Iterator[Finding]:
+    for path, kustomization in reading.kustomizations.items():
+        for secret in kustomization.secrets:
+            message = f"{path} generates {secret} from text that everybody can read who can read the branch."
+            hint = "Use an ExternalSecret, a SealedSecret or SOPS."
+            yield Finding(Level.ERROR, "plain-secret", message, _below(path, reading.folder), secret, hint)
+
+
+def _ignored(reading: Reading) -> Iterator[Finding]:
+    files = sorted(_below(path, reading.folder) for path in reading.ignored)
+    if files:
+        message = f"Flux does not apply {_list(files)}: its own list of ignored names, or a {IGNORE_FILE}, holds that."
+        hint = f"Use another name, or publish a {IGNORE_FILE} with any pattern, which puts that list out of force."
+        yield Finding(Level.WARNING, "not-applied", message, files[0], hint=hint)
+
+
+def _left_out(manifests: Sequence[Manifest]) -> Iterator[Finding]:
+    for manifest in manifests:
+        if is_left_out(manifest):
+            because = "it is kustomize's own configuration, under a name that kustomize does not look for"
+            if Trait.LOCAL in manifest.traits:
+                because = f"its annotation {LOCAL_ANNOTATION} tells kustomize to leave it out"
+            message = f"Flux does not apply {manifest.resource}: {because}."
+            yield Finding(Level.WARNING, "not-applied", message, manifest.file, manifest.resource)
+
+
+def _lost_labels(manifests: Sequence[Manifest]) -> Iterator[Finding]:
+    for manifest in manifests:
+        if Trait.UNLABELLED in manifest.traits:
+            message = f"{manifest.resource} has a label that is no text, so Flux would drop all of its labels."
+            hint = "Put the value in quotes, or make it a string in the code."
+            yield Finding(Level.ERROR, "lost-labels", message, manifest.file, manifest.resource, hint)
+
+
+def _encrypted(manifests: Sequence[Manifest]) -> Iterator[Finding]:
+    for manifest in manifests:
+        if Trait.ENCRYPTED_TEXT in manifest.traits:
+            consequence = "applies the encrypted text as it is"
+        elif Trait.ENCRYPTED in manifest.traits:
+            consequence = "applies nothing"
+        else:
+            continue
+        message = f"{manifest.resource} is encrypted with SOPS: without `spec.decryption` Flux {consequence}."
+        hint = "Set `spec.decryption` in Flux's Kustomization: `cdk8s-publish flux --decryption-secret` writes it."
+        yield Finding(Level.WARNING, "needs-decryption", message, manifest.file, manifest.resource, hint)
+
+
+def _without_namespace(manifests: Sequence[Manifest], custom: Scopes) -> Iterator[Finding]:
+    bare = [one for one in manifests if not one.resource.namespace and is_namespaced(one.resource, custom)]
+    if bare:
+        names = _list([str(manifest.resource) for manifest in bare])
+        message = f"No namespace is given for {names}: Flux would apply nothing, unless it is told one for all."
+        hint = (
+            "Set the namespace of the chart; or `spec.targetNamespace` in Flux's Kustomization, which"
+            " `cdk8s-publish flux --target-namespace` writes and which moves every resource there."
+        )
+        yield Finding(Level.WARNING, "no-namespace", message, bare[0].file, hint=hint)
+
+
+def _list(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return ", ".join(names[:_LISTED]) + more
