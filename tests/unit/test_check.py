@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from cdk8s_publish.model import Change, ChangeKind, Changes, Finding, Folder, Level, Manifest, ResourceId
 from cdk8s_publish.review.baseline import Loss
 from cdk8s_publish.review.checks import check
+from cdk8s_publish.review.controller.reading import Unknown
 from cdk8s_publish.review.delta import delta
-from cdk8s_publish.review.reading import Unknown
 from cdk8s_publish.review.removals import removal_findings
 from support.flux_trees import definition
 from support.rendering import Rendering, resource
@@ -388,6 +388,6 @@ def test_removals__move_to_another_folder_is_none_where_both_are_one_cluster() -
 
 
 def test_removals__what_cant_be_told_needs_consent() -> None:
-    place = Unknown("dist/a.yaml", "it has no end", is_fault=True, mark="x")
+    place = Unknown("dist/a.yaml", "invalid-yaml", "it has no end", is_fault=True, mark="x")
     (finding,) = judged(loss([], left=9)._replace(unknown=(place,)))
     assert (finding.rule, finding.level, finding.file) == ("unknown-removal", Level.ERROR, "a.yaml")

@@ -8,20 +8,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from cdk8s_publish.review.applied import count_staying, removals
+from cdk8s_publish.review.controller.applied import count_staying, removals
+from cdk8s_publish.review.controller.reading import read_folder, with_files
+from cdk8s_publish.review.controller.source_ignore import IGNORE_FILE
 from cdk8s_publish.review.manifests import KUSTOMIZATION_FILES
-from cdk8s_publish.review.reading import read_folder, with_files
-from cdk8s_publish.review.source_ignore import IGNORE_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from cdk8s_publish.model import Manifest, RenderedFile, Sha
-    from cdk8s_publish.review.applied import ParseFile, Removals
+    from cdk8s_publish.review.controller.applied import ParseFile, Removals
+    from cdk8s_publish.review.controller.reading import Reading, Unknown
     from cdk8s_publish.review.delta import Delta
     from cdk8s_publish.review.documents import Documents
     from cdk8s_publish.review.manifests import Parsed
-    from cdk8s_publish.review.reading import Reading, Unknown
 
     Read = Callable[[Iterable[Sha]], Mapping[Sha, bytes]]
 
