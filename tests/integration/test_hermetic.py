@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,18 +15,18 @@ from support.programs import require
 from support.remotes import git
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from support.runner import Cli, Result
 
 NODE = "#!/bin/sh\necho {version}\n"
 
 
 class Shop:
-    """A checkout with two hermetic apps and a shared folder; each app notes outside that it was rendered."""
+    """A checkout with two hermetic apps and a shared folder; each app prints that it was rendered."""
 
     def __init__(self, folder: Path, cli: Cli) -> None:
         self.folder, self.cli = folder, cli
+        self.said: list[str] = []
+        self.seen: list[str] = []
         self.checkout = Checkout.create(folder / "source", {})
         self.programs = folder / "bin"
         self.programs.mkdir()
@@ -36,7 +38,7 @@ class Shop:
 
     def app(self, name: str, extra: str = "true") -> None:
         command = (
-            f"echo {name} >> {self.folder}/rendered; {extra}; "
+            f"echo rendered {name}; {extra}; "
             f'sed "s/VALUE/$(cat ../../shared/value)$STAGE/" config.yaml > $CDK8S_OUTDIR/config.yaml'
         )
         self.checkout.write(f"apps/{name}/cdk8s.yaml", f"app: |\n  {command}\n".encode())
@@ -50,13 +52,15 @@ class Shop:
         path = os.pathsep.join([str(self.programs), self.cli.environ()["PATH"]])
         fixed = ("--working-directory", "apps/*", "--path", "{app}", "--install", "true", "--app-env", "STAGE")
         command = ("run", *fixed, "--hermetic", "true", *options)
-        return self.cli.run(*command, cwd=self.checkout.path, PATH=path, **env).ok()
+        result = self.cli.run(*command, cwd=self.checkout.path, PATH=path, **env).ok()
+        self.said += re.findall(r"(?m)^rendered (\w+)$", result.stdout)
+        self.seen = re.findall(r"(?m)^seen: (.*)$", result.stdout)
+        return result
 
     def rendered(self) -> list[str]:
         """Return the apps that were rendered since this was asked last."""
-        log = self.folder / "rendered"
-        found = sorted(log.read_text().split()) if log.exists() else []
-        log.unlink(missing_ok=True)
+        found = sorted(self.said)
+        self.said.clear()
         return found
 
     def published(self, name: str) -> str:
@@ -117,10 +121,14 @@ def test_hermetic__misses_when_a_file_differs_that_an_app_can_see(shop: Shop, ch
 
 
 def test_hermetic__an_app_that_changes_a_file_outside_its_folder_changes_its_own_copy(shop: Shop) -> None:
-    changed = shop.folder / "changed"
+    # Nothing else that both may write to is there for both.
+    changed = Path("/dev/shm", f"cdk8s-publish-test-{os.getpid()}")  # noqa: S108
     shop.app("one", f"echo 2 > ../../shared/value; touch {changed}")
     shop.app("two", f"until [ -e {changed} ]; do sleep 0.01; done")
-    shop.run()
+    try:
+        shop.run()
+    finally:
+        changed.unlink(missing_ok=True)
     assert 'value: "1"' in shop.published("two")
 
 
@@ -200,12 +208,11 @@ def test_hermetic__compilation_sees_no_other_variables_than_the_app(shop: Shop) 
     shop.checkout.write("apps/one/package.json", json.dumps(package).encode())
     lock = {"name": "one", "version": "1.0.0", "lockfileVersion": 3, "packages": {"": {"name": "one"}}}
     shop.checkout.write("apps/one/package-lock.json", json.dumps(lock).encode())
-    shop.app("one", f"cp main.js {shop.folder}/seen")
+    shop.app("one", "cat main.js | sed 's/^/seen: /'")
     (shop.programs / "node").unlink()
     shop.run("--install", "auto", STAGE="-s", OTHER="not listed")
-    seen = (shop.folder / "seen").read_text().splitlines()
-    assert "STAGE=-s" in seen
-    assert "OTHER=not listed" not in seen
+    assert "STAGE=-s" in shop.seen
+    assert "OTHER=not listed" not in shop.seen
 
 
 def test_hermetic__renders_an_app_whose_imports_may_change(shop: Shop) -> None:
@@ -244,17 +251,15 @@ def test_hermetic__misses_when_somebody_else_changed_the_branch(shop: Shop, tmp_
 
 
 def test_hermetic__shows_an_app_nothing_else(shop: Shop) -> None:
-    seen = shop.folder / "seen"
-    probe = f"(env; ls -a ../..; ls ..; git rev-parse HEAD) > {seen} 2>&1"
+    probe = "(env; ls -a ../..; ls ..; git rev-parse HEAD) 2>&1 | sed 's/^/seen: /'"
     (shop.checkout.path / "node_modules").mkdir()
     shop.app("one", probe)
     shop.run(SECRET_OF_MINE="x", STAGE="-s")
-    text = seen.read_text()
-    lines = text.splitlines()
+    text = "\n".join(shop.seen)
     assert "SECRET_OF_MINE" not in text
-    assert "STAGE=-s" in lines
-    assert "TZ=UTC" in lines
-    assert not {"two", ".git", "node_modules"} & set(lines)
+    assert "STAGE=-s" in shop.seen
+    assert "TZ=UTC" in shop.seen
+    assert not {"two", ".git", "node_modules"} & set(shop.seen)
     assert "not a git repository" in text
 
 
@@ -271,15 +276,15 @@ def test_hermetic__renders_an_app_every_time_that_fetches_by_itself(shop: Shop) 
 
 
 def test_hermetic__misses_when_a_manifest_differs_that_the_same_lock_file_covers(shop: Shop) -> None:
-    root, seen = shop.checkout.path, shop.folder / "seen"
+    root = shop.checkout.path
     (shop.programs / "npm").write_text("#!/bin/sh\n")
     (shop.programs / "npm").chmod(0o755)
-    shop.app("one", f"ls ../two > {seen}")
+    shop.app("one", "ls ../two | sed 's/^/seen: /'")
     for name in ("package.json", "package-lock.json", "apps/two/package.json"):
         (root / name).write_text("{}")
     options = ("--install", "auto")
     shop.run(*options)
-    assert seen.read_text() == "package.json\n"
+    assert shop.seen == ["package.json"]
     shop.rendered()
     shop.run(*options)
     assert shop.rendered() == []

@@ -11,6 +11,7 @@ from cdk8s_publish.render import imports
 from cdk8s_publish.render.discover import App
 from cdk8s_publish.render.imports import Tools, ensure
 from cdk8s_publish.sandbox import process
+from cdk8s_publish.sandbox.confinement import Confinement
 from support.programs import ROOT
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ class Project:
     def __init__(self, folder: Path, language: str = "typescript", spec: str = CRD) -> None:
         self.folder, self.cache = folder / "app", folder / "cache"
         shutil.copytree(EXAMPLES / "python" / "crds", self.folder / "crds")
+        self.tmp = folder / "tmp"
+        self.cache.mkdir()
+        self.tmp.mkdir()
         (self.folder / "cdk8s.yaml").write_text(f"language: {language}\napp: 'true'\nimports:\n  - {spec}\n")
         self.app = App("app", "", language, "true", "dist", config={"imports": [spec]})
         self.ran: list[str] = []
@@ -40,9 +44,17 @@ class Project:
 
         def run(command: str) -> process.Completed:
             self.ran.append(command)
-            environ = {**os.environ, "PATH": self.path, "CDK8S_CHECK_UPGRADE": "false"}
+            within = Confinement().also(writable=[self.folder, self.cache, self.tmp])
+            environ = {
+                **os.environ,
+                "PATH": self.path,
+                "TMPDIR": str(self.tmp),
+                "HOME": str(self.tmp),
+                "CDK8S_CHECK_UPGRADE": "false",
+            }
             return process.run(
-                process.Command(("sh", "-c", command), self.folder, environ, timeout_s=300), on_line=self.said.append
+                process.Command(("sh", "-c", command), self.folder, environ, 300, within),
+                on_line=self.said.append,
             )
 
         self.ran.clear()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cdk8s_publish.sandbox import lifetime, process
+from cdk8s_publish.sandbox.confinement import Confinement
 from cdk8s_publish.sandbox.process import Command
 
 if TYPE_CHECKING:
@@ -20,9 +21,13 @@ PATH = {"PATH": os.environ["PATH"]}
 SECRET = "s3cr3t-Token/with+signs="
 
 
+def within(folder: Path) -> Confinement:
+    return Confinement().also(writable=[folder])
+
+
 def run(script: str, cwd: Path, *, timeout_s: float = 30) -> tuple[process.Completed, list[str]]:
     lines: list[str] = []
-    done = process.run(Command(("sh", "-c", script), cwd, PATH, timeout_s), on_line=lines.append)
+    done = process.run(Command(("sh", "-c", script), cwd, PATH, timeout_s, within(cwd)), on_line=lines.append)
     return done, lines
 
 
@@ -48,7 +53,7 @@ def test_run__relays_each_line_as_it_comes(tmp_path: Path) -> None:
             (tmp_path / "go").write_text("")
 
     script = "echo ready; cat go; echo done"
-    done = process.run(Command(("sh", "-c", script), tmp_path, PATH, timeout_s=30), on_line=answer)
+    done = process.run(Command(("sh", "-c", script), tmp_path, PATH, 30, within(tmp_path)), on_line=answer)
     assert done.excerpt == ("ready", "done")
 
 
@@ -116,7 +121,7 @@ def test_run__ends_daemons_only_when_no_other_program_runs(tmp_path: Path) -> No
         (tmp_path / "go").write_text("")
 
     script = "(setsid sh -c 'echo $$; exec sleep 60' &) ; cat go"
-    process.run(Command(("sh", "-c", script), tmp_path, PATH, timeout_s=30), on_line=on_line)
+    process.run(Command(("sh", "-c", script), tmp_path, PATH, 30, within(tmp_path)), on_line=on_line)
     assert not is_alive(pids[0])
     assert not lifetime.is_untrusted_code_running()
 
@@ -128,24 +133,25 @@ def test_run__ends_the_tree_when_we_are_interrupted(tmp_path: Path) -> None:
         pids.append(int(line))
         signal.raise_signal(signal.SIGINT)
 
-    command = Command(("sh", "-c", "echo $$; sleep 60"), tmp_path, PATH, timeout_s=60)
+    command = Command(("sh", "-c", "echo $$; sleep 60"), tmp_path, PATH, 60, within(tmp_path))
     with pytest.raises(KeyboardInterrupt):
         process.run(command, on_line=on_line)
     assert not is_alive(pids[0])
 
 
 def test_run__hides_the_environment_from_a_command_s_repr(tmp_path: Path) -> None:
-    assert SECRET not in repr(Command(("true",), tmp_path, {"A": SECRET}, timeout_s=1))
+    assert SECRET not in repr(Command(("true",), tmp_path, {"A": SECRET}, 1, within(tmp_path)))
 
 
 def test_run__raises_when_there_is_no_such_program(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        process.run(Command(("no-such-program",), tmp_path, PATH, timeout_s=1), on_line=print)
+        process.run(Command(("no-such-program",), tmp_path, PATH, 1, within(tmp_path)), on_line=print)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 def test_run__becomes_another_user_without_its_groups(tmp_path: Path) -> None:
-    done = process.run(Command(("id",), tmp_path.parents[-1], PATH, 10, uid=1234, gid=1235), on_line=print)
+    command = Command(("id",), tmp_path.parents[-1], PATH, 10, Confinement(), uid=1234, gid=1235)
+    done = process.run(command, on_line=print)
     assert done.excerpt == ("uid=1234 gid=1235 groups=1235",)
 
 

@@ -21,6 +21,7 @@ from cdk8s_publish.render.managers import Manager
 from cdk8s_publish.render.managers.node import NODE
 from cdk8s_publish.render.managers.python import PYTHON
 from cdk8s_publish.sandbox import lifetime
+from cdk8s_publish.sandbox.confinement import Confinement
 from cdk8s_publish.sandbox.environ import scrub
 
 if TYPE_CHECKING:
@@ -49,7 +50,9 @@ class Monorepo:
     ) -> tuple[RenderedManifests, ...]:
         found = find_apps(parse({}).render._replace(install=install), self.workspace, directories, path)
         visible = ("PATH",) if is_hermetic else None
-        run_as = RunAs(scrub(os.environ, []), self.workspace, timeout_s=30, visible=visible)
+        # Beside what apps may write anyway, a place where they can meet each other and the test.
+        within = Confinement().also(writable=[self.private.parent])
+        run_as = RunAs(scrub(os.environ, []), self.workspace, timeout_s=30, visible=visible, confinement=within)
         console = Console(self.screen, Shell())
         with logging_to(console, is_verbose=False):
             return render(found, How(run_as, self.private, console, found))

@@ -20,6 +20,7 @@ from cdk8s_publish.render.install import install
 from cdk8s_publish.render.output import collect
 from cdk8s_publish.render.synth import synthesize
 from cdk8s_publish.render.workspace import copy_workspace
+from cdk8s_publish.sandbox.confinement import Confinement
 from cdk8s_publish.sandbox.environ import scrub
 from support import golang, snapshots
 from support.programs import LOOPBACK, require, require_toolchain
@@ -65,6 +66,7 @@ def render(
     installs: str = "none",
     timeout_s: float = 60,
     has_type_check: bool = True,
+    caches: tuple[Path, ...] = (),
 ) -> tuple[RenderedManifests, list[str]]:
     lines: list[str] = []
     inputs = parse({}).render._replace(app=app, output=output, install=installs)
@@ -74,7 +76,10 @@ def render(
     base.mkdir(mode=0o700)
     source = copy_workspace(workspace, base / "source")
     environ = scrub(os.environ, [])
-    options = RunAs(environ, workspace, timeout_s, cache=workspace.parent / "cache", has_type_check=has_type_check)
+    cache = workspace.parent / "cache"
+    cache.mkdir(exist_ok=True)
+    within = Confinement().also(writable=caches)
+    options = RunAs(environ, workspace, timeout_s, cache=cache, has_type_check=has_type_check, confinement=within)
     for step in found.install:
         install(step, AppEnvironment(step.directory, source, base / "app", options, lines.append))
     rendered = synthesize(found, AppEnvironment("", source, base / "app", options, lines.append))
@@ -129,10 +134,11 @@ def test_synth__renders_an_example_as_the_cdk8s_cli_does(
 ) -> None:
     # What `cdk8s synth` writes for the examples is on record in this folder; test_examples holds the CLI against it.
     golden = ROOT / "tests" / "golden" / {"python": "greeter", "typescript": "greeter"}.get(language, language)
+    repository = Path.home() / ".m2" / "repository"
     if language == "java":
         require_toolchain("mvn", "javac")
         # Maven's downloads take minutes and are made by other tests as well.
-        monkeypatch.setenv("MAVEN_OPTS", f"-Dmaven.repo.local={Path.home() / '.m2' / 'repository'}")
+        monkeypatch.setenv("MAVEN_OPTS", f"-Dmaven.repo.local={repository}")
     example, workspace = ROOT / "examples" / language, tmp_path / "workspace"
     ignored = shutil.ignore_patterns("node_modules", ".venv", "dist", "__pycache__")
     shutil.copytree(example, workspace, ignore=ignored)
@@ -141,7 +147,7 @@ def test_synth__renders_an_example_as_the_cdk8s_cli_does(
         for name, value in golang.caches("GOCACHE", "GOMODCACHE").items():
             monkeypatch.setenv(name, value)
     before = snapshots.snapshot(workspace)
-    rendered, _ = render(workspace, installs="auto", timeout_s=600)
+    rendered, _ = render(workspace, installs="auto", timeout_s=600, caches=(repository,))
     assert {file.path: file.read() for file in rendered.files} == {
         path.name: path.read_bytes() for path in golden.iterdir()
     }

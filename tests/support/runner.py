@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from support.programs import ROOT, SEARCH_PATH
@@ -16,6 +16,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ENTRYPOINT = ROOT / "entrypoint.py"
+WITHOUT_LANDLOCK = f"""
+import sys
+sys.path.insert(0, {str(ROOT / "src")!r})
+from cdk8s_publish.sandbox import landlock
+landlock.version = lambda: 0
+from cdk8s_publish.cli import console
+console()
+"""
 CLI_TIMEOUT_S = 300
 MEASURED = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
 """What makes the program record which of its lines run; empty unless `make coverage` runs the tests."""
@@ -51,6 +59,11 @@ class Cli:
     home: Path
     tmp: Path
     env: Mapping[str, str] = field(default_factory=dict)
+    program: tuple[str | Path, ...] = (sys.executable, ENTRYPOINT)
+
+    def without_landlock(self) -> Cli:
+        """Return the same machine with a kernel that has no Landlock."""
+        return replace(self, program=(sys.executable, "-c", WITHOUT_LANDLOCK))
 
     @classmethod
     def create(cls, folder: Path, **env: str) -> Cli:
@@ -75,7 +88,7 @@ class Cli:
     def start(self, *args: str | Path, cwd: Path, **env: str) -> subprocess.Popen[str]:
         """Start a run in a process group of its own, so that it can be killed with all its children."""
         return subprocess.Popen(
-            (sys.executable, ENTRYPOINT, *map(str, args)),
+            (*self.program, *map(str, args)),
             cwd=cwd,
             env=self.environ(**env),
             stdin=subprocess.DEVNULL,

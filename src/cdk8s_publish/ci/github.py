@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from cdk8s_publish.model import Level
 
+_TEMPORARY_IN_CONTAINER = Path("/github/runner_temp")
+"""Where an action that is a container finds the runner's folder for temporary files."""
+_RUNNER_FILES = (".credentials", ".credentials_rsaparams", ".runner")
 _FILE_COMMANDS = ("GITHUB_OUTPUT", "GITHUB_ENV", "GITHUB_PATH", "GITHUB_STATE", "GITHUB_STEP_SUMMARY")
 
 
@@ -59,9 +62,19 @@ class GitHub:
         except (KeyError, OSError, ValueError):
             return None
 
-    def hidden(self) -> tuple[Path, ...]:
-        """Return the folder of the file commands: `GITHUB_ENV` changes every later step of the job."""
-        return tuple({Path(self._environ[name]).parent for name in _FILE_COMMANDS if self._environ.get(name)})
+    def denied_paths(self) -> tuple[Path, ...]:
+        """Return the folder of the file commands, and the credentials of actions/checkout and of the runner itself.
+
+        `GITHUB_ENV` changes every later step of the job. Since its version 6 actions/checkout keeps a credential in
+        the runner's folder for temporary files.
+        """
+        found = {Path(self._environ[name]).parent for name in _FILE_COMMANDS if self._environ.get(name)}
+        temporary = Path(self._environ.get("RUNNER_TEMP") or _TEMPORARY_IN_CONTAINER)
+        for folder in (temporary, _TEMPORARY_IN_CONTAINER):
+            found.update(folder.glob("git-credentials-*.config"))
+        # A runner works in a folder of its own installation, unless it was told another one.
+        found.update(path for name in _RUNNER_FILES if (path := temporary.parent.parent / name).exists())
+        return tuple(sorted(found))
 
     def open_group(self, title: str) -> str:
         """Open a group; they don't nest."""

@@ -65,9 +65,10 @@ class GitLab:
             is_debug=get("CI_DEBUG_TRACE") == "true",
         )
 
-    def hidden(self) -> tuple[Path, ...]:
-        """Return no folder: there are no files that the product obeys."""
-        return ()
+    def denied_paths(self) -> tuple[Path, ...]:
+        """Return the git configuration in which the runner keeps the job's credential, beside the checkout."""
+        beside = Path(self._environ.get("CI_PROJECT_DIR", "") + ".tmp")
+        return tuple(sorted(beside.glob(".gitlab-runner.*")))
 
     def open_group(self, title: str) -> str:
         """Open a collapsed section."""

@@ -53,8 +53,8 @@ class CIProvider(Protocol):
         """Read the product's variables."""
         ...
 
-    def hidden(self) -> tuple[Path, ...]:
-        """Return the folders through which untrusted code could speak to the product."""
+    def denied_paths(self) -> tuple[Path, ...]:
+        """Return the files and folders in which the product takes commands, or keeps credentials of the job."""
         ...
 
     def open_group(self, title: str) -> str:

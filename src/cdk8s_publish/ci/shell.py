@@ -28,8 +28,8 @@ class Shell:
         """Know nothing: everything is read from the checkout."""
         return CIContext()
 
-    def hidden(self) -> tuple[Path, ...]:
-        """Return no folder: there are no files that the product obeys."""
+    def denied_paths(self) -> tuple[Path, ...]:
+        """Return none: there are no files that anybody obeys."""
         return ()
 
     def open_group(self, title: str) -> str:

@@ -51,7 +51,7 @@ def render(apps: Sequence[App], how: How) -> tuple[RenderedManifests, ...]:
     """
     with how.console.stage("Copy the checkout"):
         copies = [_copy_for(app, number, how) for number, app in enumerate(apps)]
-    run_as = with_usable_cache(how.run_as, how.scratch)._replace(home=how.scratch / "home")
+    run_as = with_usable_cache(how.run_as, how.scratch)
     _log_steps(apps)
     tasks = _tasks(apps, copies, how._replace(run_as=run_as))
     outcomes = run_tasks(tasks, how.console)
@@ -107,12 +107,17 @@ def _tasks(apps: Sequence[App], copies: Sequence[Path], how: How) -> list[Task]:
                 if step.is_compilation is is_compilation and (copy, step) not in numbers:
                     numbers[copy, step] = len(tasks)
                     scratch = how.scratch / f"install-{len(tasks)}"
-                    work = partial(_install, step, copy, scratch, how.run_as)
+                    work = partial(_install, step, copy, scratch, _at_home(how.run_as, copy))
                     tasks.append(Task(_title(step, app, how), work, *_order(app, copy, earlier)))
     for number, (app, copy) in enumerate(zip(apps, copies, strict=True)):
-        render_it = partial(_render_one, app, copy, how.scratch / f"app-{number}", how.run_as)
+        render_it = partial(_render_one, app, copy, how.scratch / f"app-{number}", _at_home(how.run_as, copy))
         tasks.append(Task(f"Synth {app.name}", render_it, *_order(app, copy, numbers)))
     return tasks
+
+
+def _at_home(run_as: RunAs, copy: Path) -> RunAs:
+    """Return the same with a home folder: apps share one that share a copy, and so do their installers."""
+    return run_as._replace(home=copy.with_name(f"{copy.name}-home"))
 
 
 def _order(app: App, copy: Path, numbers: dict[tuple[Path, Step], int]) -> tuple[frozenset[int], tuple[int, ...]]:

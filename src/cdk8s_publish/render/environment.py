@@ -5,14 +5,18 @@ from __future__ import annotations
 import logging
 import os
 import pwd
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from cdk8s_publish.errors import InputError
 from cdk8s_publish.model import CONFIG_FILE
 from cdk8s_publish.render.dependencies import ECOSYSTEMS
+from cdk8s_publish.render.workspace.clone import find_repository, object_folders
 from cdk8s_publish.sandbox import privileges, process
+from cdk8s_publish.sandbox.confinement import Confinement
 from cdk8s_publish.sandbox.environ import scrub
+from cdk8s_publish.sandbox.machine import confinement_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,6 +29,38 @@ _log = logging.getLogger(__name__)
 
 APP_USER = "cdk8s-app"
 """The image's user for apps whose checkout belongs to root."""
+CACHES = frozenset(
+    (
+        "BUN_INSTALL_CACHE_DIR",
+        "COREPACK_HOME",
+        "GOCACHE",
+        "GOMODCACHE",
+        "NPM_CONFIG_CACHE",
+        "NPM_CONFIG_STORE_DIR",
+        "PIPENV_CACHE_DIR",
+        "PIP_CACHE_DIR",
+        "POETRY_CACHE_DIR",
+        "UV_CACHE_DIR",
+        "YARN_CACHE_FOLDER",
+    )
+)
+"""Variables with which a user names folders for downloads, and nothing else: apps may write there."""
+OWN_FOLDERS = frozenset(
+    (
+        "GOPATH",
+        "GRADLE_USER_HOME",
+        "MAVEN_USER_HOME",
+        "TEMP",
+        "TMP",
+        "XDG_CACHE_HOME",
+        "XDG_CONFIG_HOME",
+        "XDG_DATA_HOME",
+        "XDG_RUNTIME_DIR",
+        "XDG_STATE_HOME",
+    )
+)
+"""Variables that name folders to write to which may hold more than downloads: each run has its own."""
+
 _HERMETIC = {"LANG": "C.UTF-8", "TZ": "UTC"}
 """What a hermetic app gets besides the variables that it asks for."""
 
@@ -34,10 +70,10 @@ class RunAs(NamedTuple):
 
     `environ` is scrubbed already. `workspace` is the checkout that they see a copy of: variables that point into it
     point into the copy for the app. `cache` is a folder that survives the run (downloads of package managers, the
-    jsii package cache), `home` the home folder that installers and apps share. `has_type_check` is false when ts-node
-    may leave the types of a TypeScript app unchecked. `visible` names the only variables of `environ` that a hermetic
-    app gets; None for any other app, which gets them all. `uid` and `gid` are set where we are root and the app must
-    not be; `hidden` are folders that it must not reach.
+    jsii package cache), `home` a home folder that several installers and apps share. `has_type_check` is false when
+    ts-node may leave the types of a TypeScript app unchecked. `visible` names the only variables of `environ` that a
+    hermetic app gets; None for any other app, which gets them all. `uid` and `gid` are set where we are root and the
+    app must not be. `confinement` is what all of them are held to; what one app may write comes on top.
     """
 
     environ: Mapping[str, str]
@@ -49,7 +85,7 @@ class RunAs(NamedTuple):
     visible: tuple[str, ...] | None = None
     uid: int | None = None
     gid: int | None = None
-    hidden: tuple[Path, ...] = ()
+    confinement: Confinement = Confinement()
 
     def __repr__(self) -> str:
         """Leave the environment out: it may say more than a log should."""
@@ -77,12 +113,12 @@ def run_as(inputs: RenderInputs, job: Job, root: Path, secrets: tuple[Secret, ..
         environ=environ,
         workspace=root,
         timeout_s=inputs.timeout,
+        confinement=_confinement(job, root, owner[0] if owner else None),
         cache=_cache_folder(inputs.cache_dir, root) if inputs.cache_dir else None,
         has_type_check=inputs.type_check,
         visible=inputs.app_env if inputs.hermetic else None,
         uid=owner[0] if owner else None,
         gid=owner[1] if owner else None,
-        hidden=_denied_folders(job, root),
     )
 
 
@@ -120,13 +156,19 @@ def _log_inputs(inputs: RenderInputs, given: Mapping[str, str], environ: Mapping
         _log.info("ts-node leaves types unchecked, as `type-check: false` asks")
 
 
-def _denied_folders(job: Job, root: Path) -> tuple[Path, ...]:
-    """Return the folders to keep untrusted code from, but for one that holds what it needs."""
-    folders = list[Path]()
-    for folder in job.provider.hidden():
-        if not root.is_relative_to(folder) and not job.scratch.is_relative_to(folder):
-            folders.append(folder)
-    return tuple(folders)
+def _confinement(job: Job, root: Path, uid: int | None) -> Confinement:
+    """Return what untrusted code of this run may reach before anything is made for it.
+
+    The copy of the checkout has links to dependency folders of the original, and borrows its objects. Git folders are
+    closed for what else is in them: many a checkout keeps a credential in its configuration.
+    """
+    denied, readable = list(job.provider.denied_paths()), [root]
+    if repository := find_repository(root):
+        denied += [repository.folder, repository.common]
+        readable += object_folders(repository.common)
+    # A job may have checked out other repositories below the first one.
+    denied += [path for depth in ("*/.git", "*/*/.git") for path in root.glob(depth) if path.is_dir()]
+    return confinement_of(job.environ, job.scratch, uid).also(readable=readable, denied=denied)
 
 
 def _cache_folder(given: str, root: Path) -> Path:
@@ -171,9 +213,18 @@ class AppEnvironment:
         run_as = self._run_as
         argv = ("sh", "-c", command)
         return process.run(
-            process.Command(argv, self.folder, environ, self.timeout_s, run_as.uid, run_as.gid, run_as.hidden),
+            process.Command(argv, self.folder, environ, self.timeout_s, self._confinement(), run_as.uid, run_as.gid),
             on_line=self.on_line,
         )
+
+    def _confinement(self) -> Confinement:
+        """Return what the app may reach; a hermetic one sees nothing of the checkout but its copy."""
+        run_as = self._run_as
+        own = [self.scratch, self.home, self.cache, *self._caches().values()]
+        if self.source == run_as.workspace:  # the versions of tools are asked in there, and nothing is written
+            return run_as.confinement.also(writable=own)
+        denied = [run_as.workspace] if run_as.is_hermetic else []
+        return run_as.confinement.also(writable=[*own, self.source], denied=denied)
 
     def upwards(self) -> list[Path]:
         """Return the app's folder and those above it, up to the root of the copy."""
@@ -205,17 +256,29 @@ class AppEnvironment:
         names = self._run_as.environ.keys() if visible is None or not is_app else visible
         given = {name: self._moved(self._run_as.environ[name]) for name in names if name in self._run_as.environ}
         given.pop("VIRTUAL_ENV", None)  # installers would use the one that is active instead of the app's own
+        for name in [name for name in given if name.upper() in CACHES | OWN_FOLDERS]:
+            if name not in self._caches() and not given[name].startswith(f"{self.source}/"):
+                del given[name]  # it could not be written
         return _HERMETIC | given if visible is not None and is_app else given
 
+    def _caches(self) -> dict[str, Path]:
+        """Return the folders for downloads that the user has named; for hermetic apps none, as `with_usable_cache`."""
+        if self._run_as.is_hermetic:
+            return {}
+        found = dict[str, Path]()
+        for name, value in self._run_as.environ.items():
+            path = Path(value)
+            is_outside = path.is_absolute() and not path.is_relative_to(self._run_as.workspace)
+            if name.upper() in CACHES and is_outside and path.is_dir():
+                found[name] = path
+        return found
+
     def _moved(self, value: str) -> str:
+        """Return a value with all paths into the checkout led into its copy, also those within an option."""
         workspace = os.fspath(self._run_as.workspace)
         if workspace not in value:
             return value
-        parts = value.split(os.pathsep)
-        for number, part in enumerate(parts):
-            if part == workspace or part.startswith(workspace + os.sep):
-                parts[number] = f"{self.source}{part[len(workspace) :]}"
-        return os.pathsep.join(parts)
+        return re.sub(rf"(?<![^\s:;,='\"]){re.escape(workspace)}(?=$|[/\s:;,'\"])", lambda _: str(self.source), value)
 
     def _search_path(self) -> str:
         own = [folder / ".venv" / "bin" for folder in self.upwards()]
@@ -241,10 +304,16 @@ class AppEnvironment:
 
 
 def with_usable_cache(run_as: RunAs, scratch: Path) -> RunAs:
-    """Return the same with its cache folder made; without one where the user who runs the apps can't write to it."""
+    """Return the same with its cache folder made; without one where the user who runs the apps can't write to it.
+
+    Hermetic apps have none: what anybody has left there would be part of what they render, and of no fingerprint.
+    """
     folder = run_as.cache
     if folder is None:
         return run_as
+    if run_as.is_hermetic:
+        _log.info("Hermetic apps don't use cache-dir: what a run renders must not depend on what another left there")
+        return run_as._replace(cache=None)
     try:
         if not folder.is_dir():
             folder.mkdir(parents=True)
@@ -256,6 +325,6 @@ def with_usable_cache(run_as: RunAs, scratch: Path) -> RunAs:
     if run_as.owner is None:
         is_usable = os.access(folder, os.W_OK | os.X_OK)
     else:
-        probe = AppEnvironment("", folder, scratch, run_as._replace(cache=None), _log.debug)
+        probe = AppEnvironment("", folder, scratch / "probe", run_as._replace(cache=None), _log.debug)
         is_usable = probe.run("test -w . && test -x .", {}).returncode == 0
     return run_as if is_usable else run_as._replace(cache=None)

@@ -19,6 +19,8 @@ REFUSED = (
     r"|No matching distribution found|terminal prompts disabled"
 )
 """How npm, yarn, pip, uv, Maven, Gradle and Go say that a registry refused them or does not know a package."""
+DENIED = r"Permission denied|Operation not permitted|\b(EACCES|EPERM)\b"
+"""How programs say that the system does not let them."""
 
 _OWN_WORDS = "The lines above are the program's own words."
 _OUT_OF_MEMORY = (
@@ -29,6 +31,10 @@ _REGISTRY = (
     "If a private registry is asked: configuration in the home folder (.npmrc, pip.conf, settings.xml) is not read, "
     "and a variable with a credential of this run is not handed over. Put the configuration into the repository and a "
     "token that reads into a variable of its own: docs/how-to/private-registries.md."
+)
+_CONFINED = (
+    "Apps and installers write only to their copy of the checkout, $HOME, $TMPDIR, $CDK8S_OUTDIR and `cache-dir`, not "
+    "to /tmp, and read no hidden file of your home folder. If it was something else, the lines above say what."
 )
 _STEP_TIMEOUT = "Raise the input `timeout`, or keep what is downloaded from run to run with `cache-dir`."
 _APP_TIMEOUT = (
@@ -82,7 +88,9 @@ def _step_hint(command: str, done: Completed) -> str:
     if general := _general_hint(done, "\n".join(done.excerpt)):
         return general
     is_missing = done.returncode == COMMAND_NOT_FOUND and any(_says_missing(program, line) for line in done.excerpt)
-    return _MISSING_INSTALLER.format(program) if is_missing else _OWN_WORDS
+    if is_missing:
+        return _MISSING_INSTALLER.format(program)
+    return _CONFINED if re.search(DENIED, "\n".join(done.excerpt)) else _OWN_WORDS
 
 
 def _app_hint(app: App, done: Completed, evidence: str) -> str:
@@ -96,7 +104,7 @@ def _app_hint(app: App, done: Completed, evidence: str) -> str:
         return _MISSING_CDK8S
     if re.search("Cannot find module|No module named", evidence):
         return _MISSING_DEPENDENCY
-    return _APP_OWN_WORDS
+    return _CONFINED if re.search(DENIED, evidence) else _APP_OWN_WORDS
 
 
 def _general_hint(done: Completed, evidence: str) -> str:

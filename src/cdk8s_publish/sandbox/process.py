@@ -1,52 +1,54 @@
 """Run other people's programs: their output is relayed, their time is bounded, and nothing of them outlives the run.
 
 What runs here is untrusted code: installers, the app, whatever they depend on. It starts with a scrubbed environment
-(`environ`), without the privileges that read another process (`privileges`), and when it ends every process that it
-left behind is ended too (`lifetime`), so that none of them is there to watch when a credential is used later.
+(`environ`), confined to its own files (`confinement`), without the privileges that read another process
+(`privileges`), and when it ends every process that it left behind is ended too (`lifetime`), so that none of them is
+there to change another app's render, or to watch when a credential is used later.
 """
 
 from __future__ import annotations
 
-import logging
 import os
 import select
 import subprocess
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from cdk8s_publish.printable import as_on_terminal
-from cdk8s_publish.sandbox import landlock, lifetime, privileges
+from cdk8s_publish.sandbox import confinement, lifetime, privileges
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
     from concurrent.futures import Future
     from pathlib import Path
 
-_log = logging.getLogger(__name__)
+    from cdk8s_publish.sandbox.confinement import Confinement
 
 HEAD_LINES, TAIL_LINES = 10, 40
 """What is kept of a program's output: npm explains itself first and prints its whole usage afterwards."""
 LINE_LIMIT_BYTES = 16_384
+REAP_INTERVAL_S = 0.1
+"""How long an orphan that has ended may count as a process."""
 PIPE_BYTES = 65_536
 """What a pipe holds on Linux unless it was told otherwise (pipe(7))."""
 
 
 class Command(NamedTuple):
-    """A program to run.
+    """A program to run, and what of the file system it may reach.
 
-    `uid` and `gid` are set where we are root and the program must not be. `hidden` are folders that it must not reach
-    even as their owner.
+    `uid` and `gid` are set where we are root and the program must not be.
     """
 
     argv: tuple[str, ...]
     cwd: Path
     env: Mapping[str, str]
     timeout_s: float
+    confinement: Confinement
     uid: int | None = None
     gid: int | None = None
-    hidden: tuple[Path, ...] = ()
 
     def __repr__(self) -> str:
         """Leave the environment out: it may say more than a log should."""
@@ -74,7 +76,7 @@ def run(command: Command, *, on_line: Callable[[str], None], meanwhile: Callable
 
     Raises:
         OSError: the program can't be started.
-        SynthError: a process that it left behind can't be ended.
+        SynthError: it can't be confined, or a process that it left behind can't be ended.
 
     """
     privileges.adopt_orphans()
@@ -85,13 +87,11 @@ def run(command: Command, *, on_line: Callable[[str], None], meanwhile: Callable
         excerpt.add(text)
         on_line(text)
 
-    # The thread gives up privileges for good and hands that down to the program: no code of ours has to run between
-    # fork and exec, which is unsafe in a process with threads.
-    with (
-        lifetime.no_strays_afterwards(),
-        ThreadPoolExecutor(1, "program", _confine, (command.hidden,)) as keeper,
-    ):
-        starting = keeper.submit(_start, command)
+    # The thread is confined for good and hands that down to the program: no code of ours has to run between fork and
+    # exec, which is unsafe in a process with threads.
+    with lifetime.no_strays_afterwards(), ThreadPoolExecutor(1, "program") as keeper:
+        is_separate = keeper.submit(confinement.enter, command.confinement).result()
+        starting = keeper.submit(lifetime.start, partial(_start, command))
         try:
             process = starting.result()
             ended = keeper.submit(process.wait)
@@ -102,17 +102,13 @@ def run(command: Command, *, on_line: Callable[[str], None], meanwhile: Callable
             # Also when a signal interrupted us between the program's start and the line above.
             if starting.exception() is None:
                 lifetime.end(starting.result())
+            if is_separate:
+                keeper.submit(lifetime.end_domain).result()
     return Completed(process.returncode, excerpt.lines(), timed_out=not has_ended)
 
 
-def _confine(hidden: Iterable[Path]) -> None:
-    privileges.give_up()
-    if not landlock.deny_access(hidden):
-        _log.warning("this kernel can't keep the app from the files of the job's own commands")
-
-
 def _start(command: Command) -> subprocess.Popen[bytes]:
-    process = subprocess.Popen(
+    return subprocess.Popen(
         command.argv,
         cwd=command.cwd,
         env=command.env,
@@ -124,8 +120,6 @@ def _start(command: Command) -> subprocess.Popen[bytes]:
         group=command.gid,
         extra_groups=None if command.uid is None else (),
     )
-    lifetime.add(process)
-    return process
 
 
 def _pump(
@@ -144,7 +138,8 @@ def _pump(
     poll.register(awake, select.POLLIN)
     try:
         while (left := deadline - time.monotonic()) > 0 and not ended.done():
-            ready = dict(poll.poll(left * 1000))
+            ready = dict(poll.poll(min(left, REAP_INTERVAL_S) * 1000))
+            lifetime.reap_orphans()
             if lines.descriptor in ready and not lines.read():
                 poll.unregister(lines.descriptor)
     finally:

@@ -13,6 +13,9 @@ from cdk8s_publish.errors import MachineError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+PREFIX = "cdk8s-publish-"
+"""How the names of all scratch folders start."""
+
 TEMPORARY = ("/tmp", "/var/tmp", "/usr/tmp")  # noqa: S108 - names to try
 
 GRACE_S = 5
@@ -82,7 +85,7 @@ def temporary_folder(environ: Mapping[str, str]) -> Path:
 @contextmanager
 def scratch_folder(base: Path) -> Iterator[ScratchFolder]:
     """Create a folder with mode 0700 below `base`, for this run only; it is gone when the context ends."""
-    folder = base / f"cdk8s-publish-{os.urandom(8).hex()}"
+    folder = base / f"{PREFIX}{os.urandom(8).hex()}"
     # In our own session: what is in another one counts as untrusted code's stray and would be ended.
     clean_up = subprocess.Popen(["sh", "-c", _CLEAN_UP, "sh", str(base)], stdin=subprocess.PIPE, env={}, cwd="/")
     scratch = ScratchFolder(folder, clean_up)

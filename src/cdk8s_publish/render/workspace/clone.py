@@ -68,6 +68,17 @@ def find_repository(checkout: Path) -> Repository | None:
     return Repository(Path(os.path.realpath(folder)), Path(os.path.realpath(common)))
 
 
+def object_folders(repository: Path) -> Iterator[Path]:
+    """Yield where a repository and its submodules keep their objects; those may be in folders of folders."""
+    objects, modules = repository / "objects", repository / "modules"
+    if objects.is_dir():
+        yield objects
+    below = modules if objects.is_dir() else repository
+    for folder in sorted(below.iterdir()) if below.is_dir() else ():
+        if folder.is_dir():
+            yield from object_folders(folder)
+
+
 def clone(source: Repository, checkout: Path, target: Path, newest: Mapping[int, int]) -> None:
     """Make the git folder `target` for a copy of `checkout`, whose repository is `source`.
 
