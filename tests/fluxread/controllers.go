@@ -150,10 +150,16 @@ func build(root, folder string, isolated bool) ([]byte, error) {
 // Run builds as kustomize-controller does. That loads kustomize's schemas of all Kubernetes kinds anew, which takes a
 // hundred milliseconds and makes a difference only after a build that brought schemas of its own; so it is done on
 // request.
-func run(root, folder string, isolated bool) (resmap.ResMap, error) {
+func run(root, folder string, isolated bool) (built resmap.ResMap, err error) {
 	if isolated {
 		return kustomize.SecureBuild(root, folder, false)
 	}
+	defer func() {
+		// So does kustomize-controller: kustomize has its ways to stumble over odd values.
+		if cause := recover(); cause != nil {
+			err = fmt.Errorf("panic in kustomize: %v", cause)
+		}
+	}()
 	disk, err := filesys.MakeFsOnDiskSecure(root)
 	if err != nil {
 		return nil, err

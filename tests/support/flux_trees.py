@@ -560,7 +560,7 @@ REFUSED: dict[str, Refused] = {
         "build",
         "apiVersion, kind or name is missing",
     ),
-    "annotations that are a list": Refused({"a.yaml": config("a", annotations=["a"])}, "panic", "index out of range"),
+    "annotations that are a list": Refused({"a.yaml": config("a", annotations=["a"])}, "build", "index out of range"),
     "a list of words": Refused(
         {"a.yaml": manifest("odd.example.com/v1", "DenyList", "{name: x}", "items: [a, b]\n")}, "build", "metadata"
     ),
