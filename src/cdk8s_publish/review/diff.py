@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -31,20 +32,22 @@ def compare(delta: Delta, checked: Checked, old: Mapping[Sha, bytes]) -> Changes
     A file that holds no resources, or that can't be read on the tip, is compared as a file. Values of plain secrets
     appear on neither side, wherever they are repeated.
     """
-    altered = {file.path for file in delta.changed}
-    after = _by_identity((many for path, many in checked.parsed.items() if path in altered), checked.custom)
-    kept = _by_identity((many for path, many in checked.parsed.items() if path not in altered), checked.custom)
     before = _by_identity(checked.before.values(), checked.custom)
+    after, kept = _rendered(delta, checked)
     mask = Mask(chain.from_iterable((*before.values(), *after.values())))
     items: list[Change] = []
     for resource in before.keys() | after.keys():
-        sides = (before.get(resource, ()), after.get(resource, ()), kept.get(resource, ()))
-        for one, other in _pairs(*sides):
-            if _bytes(one) != _bytes(other):
-                items.append(_resource_change(one, other, mask))
+        for old_side, new_side in _pairs(before[resource], after[resource], kept[resource]):
+            if _bytes(old_side) != _bytes(new_side):
+                items.append(_resource_change(old_side, new_side, mask))
     items += _file_changes(delta, checked, old, mask)
-    items.sort(key=lambda item: (item.resource is None, item.resource or _NOTHING, item.file))
+    items.sort(key=_position)
     return Changes(delta.rendered.path, tuple(items), checked.manifests, delta.moved)
+
+
+def _position(item: Change) -> tuple[bool, ResourceId, str]:
+    """Sort resources first, then by file."""
+    return item.resource is None, item.resource or _NOTHING, item.file
 
 
 def patch(changes: Iterable[Changes]) -> Iterator[str]:
@@ -62,12 +65,21 @@ def patch(changes: Iterable[Changes]) -> Iterator[str]:
             separator = "\n"
 
 
-def _by_identity(files: Iterable[tuple[Manifest, ...]], custom: Scopes) -> dict[ResourceId, tuple[Manifest, ...]]:
-    found: dict[ResourceId, tuple[Manifest, ...]] = {}
+def _by_identity(files: Iterable[tuple[Manifest, ...]], custom: Scopes) -> dict[ResourceId, list[Manifest]]:
+    found: dict[ResourceId, list[Manifest]] = defaultdict(list)
     for manifest in chain.from_iterable(files):
-        key = identify(manifest.resource, custom)
-        found[key] = (*found.get(key, ()), manifest)
+        found[identify(manifest.resource, custom)].append(manifest)
     return found
+
+
+def _rendered(
+    delta: Delta, checked: Checked
+) -> tuple[dict[ResourceId, list[Manifest]], dict[ResourceId, list[Manifest]]]:
+    """Return the resources of changed files, and those of unchanged ones as far as they were read."""
+    changed = {file.path for file in delta.changed}
+    after = [manifests for path, manifests in checked.parsed.items() if path in changed]
+    kept = [manifests for path, manifests in checked.parsed.items() if path not in changed]
+    return _by_identity(after, checked.custom), _by_identity(kept, checked.custom)
 
 
 def _pairs(
@@ -117,8 +129,12 @@ def _file_changes(delta: Delta, checked: Checked, old: Mapping[Sha, bytes], mask
     changed = {file.path: file for file in delta.changed if file.path not in checked.parsed}
     gone = {path: old.get(blob) for path, blob in delta.gone.items() if path not in checked.before}
     for path in changed.keys() | gone.keys():
-        before = gone.get(path) if path in delta.folder.files else b""
-        after = b"" if path not in rendered else changed[path].read() if path in changed else None
+        before: bytes | None = b""
+        after: bytes | None = b""
+        if path in delta.folder.files:
+            before = gone.get(path)
+        if path in rendered:
+            after = changed[path].read() if path in changed else None
         kind = _kind(path in delta.folder.files, path in rendered)
         yield Change(kind, path, None, _file_diff(before, after, mask))
 

@@ -5,20 +5,19 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
-from cdk8s_publish.model import Changes, Finding, Folder, Level
 from cdk8s_publish.review import checks, diff, removals
 from cdk8s_publish.review.baseline import losses
 from cdk8s_publish.review.delta import delta
 from cdk8s_publish.review.documents import Documents
 from cdk8s_publish.rules.consent import apply_consents, unused
-from cdk8s_publish.rules.findings import by_severity, with_folder
+from cdk8s_publish.rules.findings import as_warnings, by_severity, errors, with_folder
 from cdk8s_publish.rules.registry import RULES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
-    from cdk8s_publish.model import RenderedManifests, Sha
+    from cdk8s_publish.model import Changes, Finding, Folder, RenderedManifests, Sha
     from cdk8s_publish.review.baseline import Loss
     from cdk8s_publish.review.checks import Checked
     from cdk8s_publish.review.delta import Delta
@@ -80,7 +79,7 @@ def review(
     lost = _losses(compared, published, documents)
     about_content = [consent for consent in consents if not RULES[consent.rule].is_about_branch]
     found, needless = apply_consents(_content_findings(compared, lost, published.abandoned), about_content, refusals)
-    unreadable = checks.UNREADABLE_RULES & {finding.rule for finding in found if finding.level is Level.ERROR}
+    unreadable = checks.UNREADABLE_RULES & {finding.rule for finding in errors(found)}
     changes = tuple(one.changes(unreadable) for one in compared)
     if unreadable:
         # What a file that can't be read would keep is not known, so neither is what is removed.
@@ -91,7 +90,7 @@ def review(
             needless,
             refusals,
         )
-        found = (*found, *_as_warnings(removed)) if is_diff else (*found, *removed)
+        found += as_warnings(removed) if is_diff else removed
     notices, _ = apply_consents(unused(_idle(needless, compared)), (), refusals)
     return Review(published.folders, changes, by_severity((*found, *notices)))
 
@@ -120,11 +119,6 @@ def _content_findings(
         if path in abandoned:  # an app that is gone renders nothing
             found = tuple(finding for finding in found if finding.rule != "nothing-rendered")
         yield from with_folder(found, path) if len(compared) > 1 else found
-
-
-def _as_warnings(findings: Iterable[Finding]) -> Iterator[Finding]:
-    for finding in findings:
-        yield finding._replace(level=Level.WARNING)
 
 
 def _idle(needless: Sequence[Consent], compared: Sequence[_Compared]) -> Sequence[Consent]:

@@ -22,7 +22,21 @@ _SEVERITY = {level: number for number, level in enumerate(Level)}
 
 def by_severity(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Sort errors first, then by file."""
-    return tuple(sorted(findings, key=lambda one: (_SEVERITY[one.level], one.file, one.rule, one.message)))
+    return tuple(sorted(findings, key=_severity))
+
+
+def _severity(finding: Finding) -> tuple[int, str, str, str]:
+    return _SEVERITY[finding.level], finding.file, finding.rule, finding.message
+
+
+def errors(findings: Iterable[Finding]) -> list[Finding]:
+    """Return the findings that stop a run."""
+    return [finding for finding in findings if finding.level is Level.ERROR]
+
+
+def as_warnings(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Return the same findings, none of which stops a run."""
+    return tuple(finding._replace(level=Level.WARNING) for finding in findings)
 
 
 def with_folder(findings: Iterable[Finding], folder: str) -> tuple[Finding, ...]:
@@ -30,24 +44,24 @@ def with_folder(findings: Iterable[Finding], folder: str) -> tuple[Finding, ...]
     return tuple(finding._replace(file=f"{folder}/{finding.file}".strip("/")) for finding in findings)
 
 
-def remedies(findings: Iterable[Finding]) -> list[str]:
+def remedies(findings: Sequence[Finding]) -> list[str]:
     """Return the next steps, each once for all findings that share it."""
-    findings = tuple(findings)
-    hints = [finding.hint for finding in findings if finding.hint]
+    hints = dict.fromkeys(finding.hint for finding in findings)
+    hints.pop("", None)
     if any(finding.allow for finding in findings):
-        hints.append(HOW_TO_ALLOW)
-    return list(dict.fromkeys(hints))
+        hints[HOW_TO_ALLOW] = None
+    return list(hints)
 
 
 def raise_for_errors(findings: Sequence[Finding], kind: Callable[..., Cdk8sPublishError]) -> None:
     """Raise one error of this kind that names the findings which are errors, if there are any."""
-    errors = [finding for finding in findings if finding.level is Level.ERROR]
-    if not errors:
+    found = errors(findings)
+    if not found:
         return
-    more = len(errors) - 1
-    message = errors[0].message
+    message, more = found[0].message, len(found) - 1
     if more:
         message += f" ({more} more finding{'s' * (more > 1)})"
-    is_worth_listing = more or errors[0].file or errors[0].allow
-    evidence = "\n".join(map(str, errors)) if is_worth_listing else ""
-    raise kind(message, evidence=evidence, hint="\n".join(remedies(errors)), findings=tuple(findings))
+    # One that is all in its message needs no list.
+    is_worth_listing = more or found[0].file or found[0].allow
+    evidence = "\n".join(map(str, found)) if is_worth_listing else ""
+    raise kind(message, evidence=evidence, hint="\n".join(remedies(found)), findings=tuple(findings))
