@@ -30,14 +30,19 @@ class Loss(NamedTuple):
     """What one folder would no longer apply: `gone`, of the `before` resources that it applies today.
 
     `before` is counted no further than it takes to judge. `unknown` are places that go, and of which nobody can say
-    what they applied. `is_empty` is true when nothing at all would be applied any more.
+    what they applied. `after` says how a controller would read the folder; None where nothing changes.
     """
 
     folder: str
     gone: tuple[Manifest, ...]
     before: int
     unknown: tuple[Unknown, ...] = ()
-    is_empty: bool = False
+    after: Reading | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing at all would be applied any more."""
+        return self.after is not None and not self.after.files and not self.after.argo_only
 
 
 def losses(
@@ -48,6 +53,8 @@ def losses(
     `branch` are all plain files of the tip and the ids of their contents, which `read` returns; `old` holds those that
     have been read already.
     """
+    if not any(delta.moved for delta in deltas):
+        return tuple(Loss(delta.folder.path, (), 0) for delta in deltas)
     files = _Files(deltas, branch, read, old, documents)
     found = [files.removed(one) for one in deltas]
     # So many resources that stay are enough for every share that is asked for, of one folder or of all.
@@ -71,7 +78,8 @@ class _Files:
         self._rendered: dict[Sha, RenderedFile] = {}
         self._readings: dict[str, Reading] = {}
         for delta in deltas:
-            self._rendered |= {file.blob: file for file in delta.rendered.files}
+            # What stands for a render that was left out has no bytes of its own; the branch has them.
+            self._rendered |= {file.blob: file for file in delta.rendered.files if file.location}
             rendered = {file.path: file.blob for file in delta.rendered.files}
             self._after = with_files(self._after, delta.folder.path, rendered)
         settings = (*KUSTOMIZATION_FILES, IGNORE_FILE)
@@ -86,10 +94,9 @@ class _Files:
     def loss(self, delta: Delta, found: Removals, enough: int) -> Loss:
         """Count, as far as it takes, what stays beside it."""
         gone = (*found.resources, *found.argo_only)
-        after = self._reading_after(delta)
-        is_empty = not after.files and not after.argo_only
+        after = self._reading_after(delta) if delta.moved else None
         staying = count_staying(found, self._parser(delta), enough) if enough > 1 else 0
-        return Loss(delta.folder.path, gone, len(gone) + staying, found.unknown, is_empty=is_empty)
+        return Loss(delta.folder.path, gone, len(gone) + staying, found.unknown, after)
 
     def _reading_after(self, delta: Delta) -> Reading:
         folder = delta.folder.path

@@ -248,10 +248,12 @@ def _helm(rendered: RenderedManifests) -> Iterator[Finding]:
 
 
 def nothing(delta: Delta) -> Finding:
-    """Say that a folder would apply nothing any more."""
-    message = "The app rendered no resource, so there is nothing to publish."
+    """Say that a folder would apply nothing any more: nothing was rendered, or what was is hidden."""
+    is_hidden = any(file.is_manifest and file.size for file in delta.rendered.files)
+    cause = "Nothing of what the app rendered would be applied" if is_hidden else "The app rendered no resource"
+    message = f"{cause}, so there is nothing to publish."
     if any(role(path) == MANIFESTS for path in delta.folder.files):
-        message = f"The app rendered no resource: this would delete everything in {delta.rendered.path or '.'}."
+        message = f"{cause}: this would delete everything in {delta.rendered.path or '.'}."
     return Finding(Level.ERROR, "nothing-rendered", message)
 
 

@@ -149,7 +149,9 @@ def _first(documents: Mapping[ResourceId, list[Manifest]]) -> dict[ResourceId, M
 def _unknown_documents(parsed: Mapping[str, Parsed], blobs: Mapping[str, Sha]) -> Iterator[Unknown]:
     for path, one in parsed.items():
         for finding in one.findings:
-            yield Unknown(path, finding.rule, finding.message, is_fault=True, mark=blobs[path])
+            # A document that parses and is no resource hides none.
+            mark = blobs[path] if finding.rule == "invalid-yaml" else ""
+            yield Unknown(path, finding.rule, finding.message, is_fault=True, mark=mark)
         for manifest in one.manifests:
             if Trait.RENAMED in manifest.traits:
                 reason = f"kustomize puts a hash behind the name of {manifest.resource}"
