@@ -18,6 +18,7 @@ from cdk8s_publish.sandbox.machine import confinement_of
 from cdk8s_publish.sandbox.process import Command, run
 
 VERSION = landlock.version()
+PATH = {"PATH": os.environ["PATH"]}
 needs_landlock = pytest.mark.skipif(not VERSION, reason="the kernel has no Landlock")
 needs_scopes = pytest.mark.skipif(VERSION < landlock.SCOPES, reason="the kernel's Landlock knows no signals")
 pytestmark = needs_landlock
@@ -79,7 +80,7 @@ def folder(tmp_path: Path) -> Path:
 
 def lines(folder: Path, script: str, within: Confinement, **environ: str) -> list[str]:
     heard: list[str] = []
-    environ = {"PATH": os.environ["PATH"], **environ}
+    environ = {**PATH, **environ}
     command = Command(("sh", "-c", f"exec 2>/dev/null\n{script}"), folder, environ, 60, within)
     run(command, on_line=heard.append)
     return heard
@@ -249,8 +250,11 @@ def is_alive(pid: int) -> bool:
 
 
 @needs_scopes
-def test_stray__ends_with_the_program_that_left_it(folder: Path) -> None:
+@pytest.mark.parametrize("uid", [None, 1234])
+def test_stray__ends_with_the_program_that_left_it(folder: Path, uid: int | None) -> None:
     """Another program runs on, and nothing but the kernel's own record tells whose process it is."""
+    if uid and os.geteuid() != 0:
+        pytest.skip("only root can become somebody else")
     os.mkfifo(folder / "go")
     hidden = "env -i setsid sh -c 'echo $$; exec sleep 60' & "
     strays: list[str] = []
@@ -259,16 +263,15 @@ def test_stray__ends_with_the_program_that_left_it(folder: Path) -> None:
     def on_line(line: str) -> None:
         heard.append(line)
         if line == "ready":
-            thread = threading.Thread(
-                target=lambda: strays.extend(lines(folder, f"{hidden * 2} sleep 0.5", own(folder)))
-            )
+            command = Command(("sh", "-c", f"{hidden * 2} sleep 0.5"), Path("/"), PATH, 60, own(folder), uid, uid)
+            thread = threading.Thread(target=lambda: run(command, on_line=strays.append))
             thread.start()
             thread.join()
             assert not any(is_alive(int(stray)) for stray in strays)
             (folder / "go").write_text("")
 
     script = "setsid sleep 60 & stray=$!; echo ready; cat go; kill -0 $stray && echo mine is alive"
-    run(Command(("sh", "-c", script), folder, {"PATH": os.environ["PATH"]}, 60, own(folder)), on_line=on_line)
+    run(Command(("sh", "-c", script), folder, PATH, 60, own(folder)), on_line=on_line)
     assert heard == ["ready", "mine is alive"]
     assert len(strays) == 2
 

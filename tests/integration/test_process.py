@@ -102,7 +102,7 @@ def test_run__ends_a_daemon_that_holds_the_output_open(tmp_path: Path) -> None:
     assert not is_alive(int(lines[0]))
 
 
-def test_run__ends_daemons_only_when_no_other_program_runs(tmp_path: Path) -> None:
+def test_run__leaves_the_daemons_of_another_program_alone(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "go")
     first_done = threading.Event()
     pids: list[int] = []

@@ -14,7 +14,7 @@ from cdk8s_publish.model import CONFIG_FILE
 from cdk8s_publish.render.dependencies import ECOSYSTEMS
 from cdk8s_publish.render.workspace.clone import find_repository, object_folders
 from cdk8s_publish.sandbox import privileges, process
-from cdk8s_publish.sandbox.confinement import Confinement
+from cdk8s_publish.sandbox.confinement import Confinement, missing_protections
 from cdk8s_publish.sandbox.environ import scrub
 from cdk8s_publish.sandbox.machine import confinement_of
 
@@ -109,6 +109,8 @@ def run_as(inputs: RenderInputs, job: Job, root: Path, secrets: tuple[Secret, ..
         job.scratch.chmod(0o711)  # its way to its own folders; ours stay closed
     environ = scrub(job.environ, [secret.reveal() for secret in secrets], job.provider.denied)
     _log_inputs(inputs, job.environ, environ)
+    for sentence in missing_protections(job.environ, owner[0] if owner else None):
+        _log.info("%s", sentence)
     return RunAs(
         environ=environ,
         workspace=root,
@@ -213,11 +215,11 @@ class AppEnvironment:
         run_as = self._run_as
         argv = ("sh", "-c", command)
         return process.run(
-            process.Command(argv, self.folder, environ, self.timeout_s, self._confinement(), run_as.uid, run_as.gid),
+            process.Command(argv, self.folder, environ, self.timeout_s, self.confinement(), run_as.uid, run_as.gid),
             on_line=self.on_line,
         )
 
-    def _confinement(self) -> Confinement:
+    def confinement(self) -> Confinement:
         """Return what the app may reach; a hermetic one sees nothing of the checkout but its copy."""
         run_as = self._run_as
         own = [self.scratch, self.home, self.cache, *self._caches().values()]
