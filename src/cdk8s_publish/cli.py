@@ -15,7 +15,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, cast
 
-from cdk8s_publish import __version__
+from cdk8s_publish import __version__, programs
 from cdk8s_publish.ci.detect import detect
 from cdk8s_publish.errors import InputError, InterruptedRunError, SignalError, as_known
 from cdk8s_publish.flux.options import FLUX_OPTIONS
@@ -122,6 +122,7 @@ def _run(command: Command, raw: Mapping[str, str], job: Job) -> int:
     if command.is_logged:
         job.console.line(f"cdk8s-publish {__version__}")
     catch_signals()
+    programs.find_all(job.environ.get("PATH", os.defpath))
     module = import_module(f"cdk8s_publish.commands.{command.name}")
     run = cast("Callable[[Mapping[str, str], Job], int]", module.run)
     with _timed(job.console):

@@ -12,6 +12,7 @@ from pathlib import Path
 from subprocess import PIPE, TimeoutExpired
 from typing import IO, TYPE_CHECKING, cast
 
+from cdk8s_publish import programs
 from cdk8s_publish.errors import MachineError
 from cdk8s_publish.git.errors import explain
 from cdk8s_publish.model import Relation
@@ -81,7 +82,7 @@ class GitRunner:
         env = {**self._environ, **(environ or {})}
         env |= _config_environ(env, (*_HYGIENE, *self._settings, *settings))
         process = self._git.execute(
-            ["git", *arguments], istream=PIPE, as_process=True, env=env, pass_fds=self._inherited
+            [programs.resolve("git"), *arguments], istream=PIPE, as_process=True, env=env, pass_fds=self._inherited
         )
         # Fed from a thread of its own: git may answer before it has read everything, and both pipes are short.
         program = cast("Popen[bytes]", process.proc)

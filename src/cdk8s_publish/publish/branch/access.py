@@ -8,6 +8,7 @@ from base64 import b64encode
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from cdk8s_publish import programs
 from cdk8s_publish.errors import InternalError
 from cdk8s_publish.sandbox.lifetime import is_untrusted_code_running
 
@@ -72,7 +73,7 @@ def _ssh_command(key: Path, hosts: Path) -> str:
         "StrictHostKeyChecking": "yes",
         "UserKnownHostsFile": str(hosts),
     }
-    words = ["ssh", "-F", "/dev/null", "-i", str(key)]
+    words = [programs.resolve("ssh"), "-F", "/dev/null", "-i", str(key)]
     for name, value in options.items():
         words += ["-o", f"{name}={value}"]
     return shlex.join(words)

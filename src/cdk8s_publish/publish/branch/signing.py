@@ -13,7 +13,8 @@ from base64 import b64decode
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from cdk8s_publish.errors import InputError, MachineError
+from cdk8s_publish import programs
+from cdk8s_publish.errors import InputError
 from cdk8s_publish.model import Secret
 from cdk8s_publish.sandbox.scratch import scratch_folder, temporary_folder
 
@@ -71,7 +72,7 @@ def sign(content: bytes, signer: SigningKey, environ: Mapping[str, str]) -> str:
 
 def _sign_openpgp(content: bytes, signer: SigningKey, folder: Path, environ: Mapping[str, str]) -> str:
     env = {**environ, "GNUPGHOME": str(folder)}
-    gpg = ("gpg", "--batch", "--no-tty", "--quiet", "--pinentry-mode", "loopback")
+    gpg = (programs.resolve("gpg"), "--batch", "--no-tty", "--quiet", "--pinentry-mode", "loopback")
     passphrase = signer.passphrase.reveal().encode() + b"\n"
     document = folder / "commit"
     document.write_bytes(content)
@@ -81,7 +82,13 @@ def _sign_openpgp(content: bytes, signer: SigningKey, folder: Path, environ: Map
         options = ("--passphrase-fd", "0", "--armor", "--detach-sign", "--output", "-")
         return _run((*gpg, *options, str(document)), passphrase, env)
     finally:
-        subprocess.run(("gpgconf", "--kill", "all"), env=env, check=False, capture_output=True, timeout=_TIMEOUT_S)
+        subprocess.run(
+            (programs.resolve("gpgconf"), "--kill", "all"),
+            env=env,
+            check=False,
+            capture_output=True,
+            timeout=_TIMEOUT_S,
+        )
 
 
 def _sign_ssh(content: bytes, signer: SigningKey, folder: Path, environ: Mapping[str, str]) -> str:
@@ -96,14 +103,11 @@ def _sign_ssh(content: bytes, signer: SigningKey, folder: Path, environ: Mapping
         "SSH_ASKPASS_REQUIRE": "force",
         _PASSPHRASE_VARIABLE: signer.passphrase.reveal(),
     }
-    return _run(("ssh-keygen", "-Y", "sign", "-n", "git", "-f", str(key)), content, env)
+    return _run((programs.resolve("ssh-keygen"), "-Y", "sign", "-n", "git", "-f", str(key)), content, env)
 
 
 def _run(argv: Sequence[str], stdin: bytes, env: Mapping[str, str]) -> str:
-    try:
-        done = subprocess.run(argv, input=stdin, env=env, check=False, capture_output=True, timeout=_TIMEOUT_S)
-    except FileNotFoundError:
-        raise MachineError(f"`{argv[0]}` is needed to sign and was not found.", hint="Install it.") from None
+    done = subprocess.run(argv, input=stdin, env=env, check=False, capture_output=True, timeout=_TIMEOUT_S)
     if done.returncode:
         raise InputError(
             "Input `signing-key`: the key can't sign.",
