@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+LOG_TIMEOUT_S = 10
 TOKEN = "s3cr3t-t0ken-of-the-server"
 # The user names that GitHub's and GitLab's documentation tell people to give together with a token.
 USERS = ("git", "x-access-token", "gitlab-ci-token", "oauth2", "token")
@@ -73,6 +75,13 @@ class GitHttpServer:
     def pushes(self) -> list[str]:
         """Return the requests that sent objects."""
         return [line for line in self.requests() if line.startswith("POST") and "/git-receive-pack" in line]
+
+    def has_seen_pushes(self, count: int) -> bool:
+        """Whether so many arrived; of a request that was cut the server may write that down after the client's end."""
+        deadline = time.monotonic() + LOG_TIMEOUT_S
+        while len(self.pushes()) < count and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return len(self.pushes()) == count
 
 
 @contextlib.contextmanager
