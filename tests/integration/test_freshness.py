@@ -90,7 +90,7 @@ def test_freshness__that_can_not_be_told_is_no_newer_commit(
     target = ("--repository", str(remote.path))
     cli.run(*RUN, *target, cwd=checkout.path).ok()
     newer = remote.tip("manifests")
-    older.git("remote", "set-url", "origin", str(tmp_path / "closed.git"))
+    checkout.origin.path.rename(tmp_path / "closed.git")
     done = cli.run(*RUN, *target, cwd=older.path).exits(5)
     assert "fetch-depth: 0" in done.text
     assert remote.tip("manifests") == newer
