@@ -93,7 +93,7 @@ def test_action__imports_nothing_from_the_checkout(runner: GitHubRunner, checkou
 
 def test_action__refuses_bad_inputs_by_their_names(runner: GitHubRunner, checkout: Checkout) -> None:
     log = runner.container.run(runner.environ(token=TOKEN, allow="perhaps", history="forever")).exits(2).text
-    assert "allow: 'perhaps'" in log
+    assert "Input `allow`: 'perhaps'" in log
     assert "history" in log
     assert checkout.origin.tip("manifests") is None
 
