@@ -109,7 +109,7 @@ def test_rules__encrypted_secrets_need_decryption(field: str, consequence: str) 
     (finding,) = findings({"a.yaml": text})
     assert (finding.rule, str(finding.resource)) == ("needs-decryption", "Secret odd/a")
     assert consequence in finding.message
-    assert "--decryption-secret" in finding.hint
+    assert "spec.decryption" in finding.hint
 
 
 def test_rules__without_a_namespace_is_told_once_and_says_what_helps() -> None:
@@ -118,7 +118,7 @@ def test_rules__without_a_namespace_is_told_once_and_says_what_helps() -> None:
         "No namespace is given for ConfigMap c0, ConfigMap c1, ConfigMap c2, ConfigMap c3, ConfigMap c4 and 2 more: "
         "Flux would apply nothing, unless it is told one for all."
     )
-    assert "--target-namespace" in finding.hint
+    assert "spec.targetNamespace" in finding.hint
 
 
 def test_rules__without_a_namespace_is_fine_where_there_is_none() -> None:

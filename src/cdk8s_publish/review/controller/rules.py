@@ -108,7 +108,7 @@ def _encrypted(manifests: Sequence[Manifest]) -> Iterator[Finding]:
         else:
             continue
         message = f"{manifest.resource} is encrypted with SOPS: without `spec.decryption` Flux {consequence}."
-        hint = "Set `spec.decryption` in Flux's Kustomization: `cdk8s-publish flux --decryption-secret` writes it."
+        hint = "Set `spec.decryption` in Flux's Kustomization, with the name of the Secret that holds the key."
         yield Finding(Level.WARNING, "needs-decryption", message, manifest.file, manifest.resource, hint)
 
 
@@ -118,8 +118,8 @@ def _without_namespace(manifests: Sequence[Manifest], custom: Scopes) -> Iterato
         names = _list([str(manifest.resource) for manifest in bare])
         message = f"No namespace is given for {names}: Flux would apply nothing, unless it is told one for all."
         hint = (
-            "Set the namespace of the chart; or `spec.targetNamespace` in Flux's Kustomization, which"
-            " `cdk8s-publish flux --target-namespace` writes and which moves every resource there."
+            "Set the namespace of the chart; or `spec.targetNamespace` in Flux's Kustomization,"
+            " which moves every resource there."
         )
         yield Finding(Level.WARNING, "no-namespace", message, bare[0].file, hint=hint)
 
