@@ -72,7 +72,7 @@ def test_bytes__come_back_from_a_clone(checkout: Checkout, cli: Cli, rendered: T
         source, clone = Path(folder, "source"), Path(folder, "clone")
         write(source, files)
         app = f'mkdir -p "$CDK8S_OUTDIR" && cp -R {source}/. "$CDK8S_OUTDIR"/'
-        cli.run("--install", "none", "--app", app, cwd=checkout.path).ok()
+        cli.run("--install", "none", "--allow", "unusable-name", "--app", app, cwd=checkout.path).ok()
         checkout.origin.clone(clone, "manifests")
         published = read(clone / "dist")
         published.pop(b"hydrator.metadata")
