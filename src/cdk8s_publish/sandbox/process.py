@@ -66,10 +66,8 @@ class Completed(NamedTuple):
     timed_out: bool = False
 
 
-def run(command: Command, *, on_line: Callable[[str], None], meanwhile: Callable[[], None] | None = None) -> Completed:
+def run(command: Command, *, on_line: Callable[[str], None]) -> Completed:
     """Run a program to its end, or to the end of its time, and end whatever it leaves behind.
-
-    `meanwhile` is called once the program has started; what the program prints is read afterwards.
 
     `on_line` gets each line of its output and error output as it comes, without a line end and harmless to print
     (see `printable.as_on_terminal`).
@@ -95,8 +93,6 @@ def run(command: Command, *, on_line: Callable[[str], None], meanwhile: Callable
         try:
             process = starting.result()
             ended = keeper.submit(process.wait)
-            if meanwhile:
-                meanwhile()
             has_ended = _pump(process, ended, time.monotonic() + command.timeout_s, relay)
         finally:
             # Also when a signal interrupted us between the program's start and the line above.

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 NOTES_REF = "refs/notes/hydrator.metadata"
 """Where Argo CD and GitOps Promoter look for `{"drySha": …}`: a source commit that was seen and changed nothing."""
 
+_FETCH = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head")
+
 _TIP = "refs/private/tip"
 _NOTES = "refs/notes/private"  # `git notes` works on refs below refs/notes only
 _NEW = "refs/private/new"
@@ -88,6 +90,10 @@ class Tip(NamedTuple):
     def plain_files(self) -> dict[str, Sha]:
         """Return the plain files of the branch; links and submodules are nothing that a controller reads."""
         return {path: blob for path, blob in hydrator.below(self.entries, "").items() if " " not in blob}
+
+    def fingerprints(self) -> dict[str, str]:
+        """Return those of hermetic apps, by folder; none where others have committed since, and may have changed it."""
+        return hydrator.fingerprints(self.note) if self.annotated == self.sha else {}
 
     @property
     def is_managed(self) -> bool:
@@ -149,11 +155,15 @@ class Repository:
         )
 
     def _talk(self, doing: str, *arguments: str, stdin: Iterable[bytes] = ()) -> bytes:
+        """Run a command that may speak to the remote; reading an object does where this partial clone lacks it."""
         with self._access() as (environ, settings):
             code, out, err = self._git.run(*arguments, stdin=stdin, environ=environ, settings=settings)
         if code:
             raise explain(f"{doing} of {self.remote.url}", err)
         return out
+
+    def _fetch(self, doing: str, *wanted: str, options: Iterable[str] = ()) -> None:
+        self._talk(doing, *_FETCH, *options, self._name, *wanted)
 
     def look(self, branch: str, depth: int = 1) -> Tip:
         """Ask the remote for the target branch, the notes and the default branch, and fetch what is there.
@@ -168,9 +178,8 @@ class Repository:
         found, default = _remote_refs(self._talk(doing, "ls-remote", "--symref", self._name, "HEAD", ref, NOTES_REF))
         present = [name for name in (ref, NOTES_REF) if name in found]
         if present:
-            options = ("--quiet", "--no-tags", "--no-write-fetch-head", "--update-shallow", f"--depth={depth}")
             specs = (f"+{name}:{_TIP if name == ref else _NOTES}" for name in present)
-            self._talk(doing, "fetch", *options, self._name, *specs)
+            self._fetch(doing, *specs, options=("--update-shallow", f"--depth={depth}"))
         objects = dict(self._fetched()) if present else {}
         notes, _ = objects[_NOTES] if NOTES_REF in found else (None, None)
         if ref not in found:
@@ -206,8 +215,7 @@ class Repository:
         marks = {path: held.pop(METADATA_FILE) for path, held in files.items() if METADATA_FILE in held}
         blobs = self.blobs(marks.values())
         noted = hydrator.noted(tip.note)
-        # What others committed since may have changed what a fingerprint stands for.
-        fingerprints = hydrator.fingerprints(tip.note) if tip.annotated == tip.sha else {}
+        fingerprints = tip.fingerprints()
         found = (
             hydrator.managed(path, held, blobs[marks[path]], noted.get(path)) if path in marks else Folder(path, held)
             for path, held in files.items()
@@ -224,23 +232,18 @@ class Repository:
         annotated = tip if tip in notes else self._nearest_annotated(tip, ref, notes)
         if annotated is None:
             return None, b""
-        code, note, err = self._run_with_access("cat-file", "blob", notes[annotated])
-        if code:
-            raise explain(f"Reading the note on {annotated} of {self.remote.url}", err)
-        return annotated, note
+        return annotated, self._talk(f"Reading the note on {annotated}", "cat-file", "blob", notes[annotated])
 
     def _nearest_annotated(self, tip: Sha, ref: str, notes: Container[Sha]) -> Sha | None:
-        if b"\nparent " not in self._git.out("cat-file", "commit", tip).partition(b"\n\n")[0]:
+        if not self._has_parent(tip):
             return None
-        options = ("--quiet", "--no-tags", "--no-write-fetch-head", "--update-shallow", f"--depth={NOTE_DEPTH}")
-        self._talk("Reading the history of the branch", "fetch", *options, self._name, f"+{ref}:{_TIP}")
+        options = ("--update-shallow", f"--depth={NOTE_DEPTH}")
+        self._fetch("Reading the history of the branch", f"+{ref}:{_TIP}", options=options)
         line = self._git.out("rev-list", "--first-parent", f"--max-count={NOTE_DEPTH}", tip).decode().split()
         return next((Sha(sha) for sha in line if sha in notes), None)
 
-    def _run_with_access(self, *arguments: str, stdin: Iterable[bytes] = ()) -> tuple[int, bytes, str]:
-        # Reading an object may fetch it: the private repository is a partial clone.
-        with self._access() as (environ, settings):
-            return self._git.run(*arguments, stdin=stdin, environ=environ, settings=settings)
+    def _has_parent(self, sha: Sha) -> bool:
+        return b"\nparent " in self._git.out("cat-file", "commit", sha).partition(b"\n\n")[0]
 
     def blobs(self, shas: Iterable[Sha]) -> dict[Sha, bytes]:
         """Read blobs of the tip, named as `Folder.files` does it; missing ones are fetched in one request.
@@ -251,12 +254,9 @@ class Repository:
         if not wanted:
             return {}
         lines = [f"{sha}\n".encode() for sha in sorted(set(wanted.values()))]
-        options = ("--quiet", "--no-tags", "--no-write-fetch-head", "--filter=blob:none", "--stdin")
-        self._talk("Reading files", "-c", "fetch.negotiationAlgorithm=noop", "fetch", *options, self._name, stdin=lines)
-        code, out, err = self._run_with_access("cat-file", "--batch", stdin=lines)
-        if code:
-            raise explain(f"Reading files of {self.remote.url}", err)
-        found = dict(_batch(out))
+        options = (*_FETCH, "--filter=blob:none", "--stdin")
+        self._talk("Reading files", "-c", "fetch.negotiationAlgorithm=noop", *options, self._name, stdin=lines)
+        found = dict(_batch(self._talk("Reading files", "cat-file", "--batch", stdin=lines)))
         return {name: found[Sha(sha)] for name, sha in wanted.items()}
 
     def relation(self, recorded: Sha, own: Sha) -> Relation:
@@ -265,9 +265,8 @@ class Repository:
         `UNKNOWN` means that the remote no longer has one of them.
         """
         for depth in (f"--depth={SOURCE_DEPTH}", "--unshallow"):
-            options = ("--quiet", "--no-tags", "--no-write-fetch-head", "--filter=tree:0", depth)
             try:
-                self._talk("Reading the history", "fetch", *options, self._name, recorded, own)
+                self._fetch("Reading the history", recorded, own, options=("--filter=tree:0", depth))
             except TransientRemoteError:
                 raise
             except RemoteError as error:
@@ -348,14 +347,12 @@ class Repository:
                 if not _OUR_COMMIT.search(content):
                     return line, (sha,)
                 line.append(sha)
-            head = self._git.out("cat-file", "commit", line[-1]).partition(b"\n\n")[0]
-            if b"\nparent " not in head:
+            if not self._has_parent(line[-1]):
                 return line, ()
             # The history goes on where our copy of it ends: commits alone, without folders.
             depth = max(NOTE_DEPTH, 4 * len(line))
-            options = ("--quiet", "--no-tags", "--no-write-fetch-head", "--filter=tree:0", f"--depth={depth}")
             ref = f"+refs/heads/{tip.branch}:refs/private/line"
-            self._talk("Reading the history of the branch", "fetch", *options, self._name, ref)
+            self._fetch("Reading the history of the branch", ref, options=("--filter=tree:0", f"--depth={depth}"))
 
     def _with_parents(self, sha: Sha, parents: Sequence[Sha]) -> Sha:
         head, separator, message = self._git.out("cat-file", "commit", sha).partition(b"\n\n")

@@ -239,7 +239,7 @@ class BranchSink:
         source, claim = self._origin.revision, self.claim
         recorded = {path: sha for path, sha in hydrator.noted(tip.note).items() if path not in abandoned}
         recorded |= dict.fromkeys(claim.paths, source.sha)
-        others = hydrator.fingerprints(tip.note) if tip.annotated == tip.sha else {}
+        others = tip.fingerprints()
         for path in (*claim.paths, *abandoned):
             others.pop(path, None)
         text = hydrator.note(source, recorded, {**others, **claim.fingerprints})
