@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.checkouts import Checkout, config_map
+from support.git_http import TOKEN
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from support.git_http import GitHttpServer
     from support.remotes import Remote
     from support.runner import Cli
 
@@ -116,3 +118,19 @@ def test_monorepo__two_apps_for_one_folder_are_refused(monorepo: Checkout, cli: 
     result = cli.run("run", "--install", "none", "--working-directory", "apps/*", cwd=monorepo.path)
     result.exits(2)
     assert monorepo.origin.tip("manifests") is None
+
+
+def test_monorepo__asks_the_server_no_more_often_for_many_apps(
+    monorepo: Checkout, cli: Cli, http_server: GitHttpServer
+) -> None:
+    monorepo.git("remote", "set-url", "origin", http_server.url(monorepo.origin.path))
+    asked = []
+    for folders in ("apps/shop", "apps/*"):
+        arguments = ("run", "--install", "none", "--working-directory", folders, "--path", "clusters/prod/{app}")
+        cli.run(*arguments, cwd=monorepo.path, INPUT_TOKEN=TOKEN).ok()
+        monorepo.write("notes", folders.encode())
+        monorepo.commit("Change no app")
+        before = len(http_server.requests())
+        cli.run(*arguments, cwd=monorepo.path, INPUT_TOKEN=TOKEN).ok()
+        asked.append(len(http_server.requests()) - before)
+    assert asked[0] == asked[1]

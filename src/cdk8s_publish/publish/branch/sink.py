@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from fnmatch import fnmatchcase
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from cdk8s_publish import report
@@ -66,7 +67,9 @@ class BranchSink:
         abandoned = self._abandoned(tip)
         folders = (*self._repository.folders(tip, self.claim.paths), *abandoned)
         own = {folder.path for folder in folders}
-        relations = {folder.path: self._relation(folder) for folder in folders}
+        # A request to the server for each ref, and not for each folder that was published from it.
+        origin = self._origin._replace(tip=cache(self._origin.tip))
+        relations = {folder.path: _relation(folder, origin) for folder in folders}
         return Observed(
             revision=tip.sha,
             folders=folders,
@@ -76,7 +79,7 @@ class BranchSink:
             relations=relations,
             files=tip.plain_files(),
             owners=self._owners(folders, relations),
-            other_refs=self._other_refs(folders),
+            other_refs=_other_refs(folders, origin),
             messages=self._origin.messages(sorted({folder.record for folder in folders if folder.record})),
             state=tip,
         )
@@ -117,12 +120,6 @@ class BranchSink:
     def _identity(self) -> Identity:
         return Identity(self._style.inputs.author, self._origin.revision.date)
 
-    def _relation(self, folder: Folder) -> Relation:
-        if not folder.record:
-            return Relation.FIRST
-        relation = self._origin.relation(folder.record)
-        return Relation.LEFT_BEHIND if ownership.is_left_behind(self._origin, relation) else relation
-
     def _owners(self, folders: Sequence[Folder], relations: Mapping[str, Relation]) -> dict[str, str]:
         found = {}
         for folder in folders:
@@ -130,10 +127,6 @@ class BranchSink:
             if owner := ownership.owner(folder, directory, self._origin, relations[folder.path]):
                 found[folder.path] = owner
         return found
-
-    def _other_refs(self, folders: Sequence[Folder]) -> dict[str, str]:
-        found = ((folder.path, ownership.other_ref(folder, self._origin)) for folder in folders)
-        return {path: ref for path, ref in found if ref}
 
     def _is_noted(self, folder: Folder, source: Sha) -> bool:
         return folder.record == source and folder.fingerprint == self.claim.fingerprints.get(folder.path, "")
@@ -271,6 +264,18 @@ def _branch_findings(origin: Origin, tip: Tip) -> list[Finding]:
         message = f"`{tip.branch}` is the default branch of the repository; it is never overwritten."
         return [Finding(Level.ERROR, "default-branch", message, hint=_BRANCH_HINT)]
     return []
+
+
+def _relation(folder: Folder, origin: Origin) -> Relation:
+    if not folder.record:
+        return Relation.FIRST
+    relation = origin.relation(folder.record)
+    return Relation.LEFT_BEHIND if ownership.is_left_behind(origin, relation) else relation
+
+
+def _other_refs(folders: Sequence[Folder], origin: Origin) -> dict[str, str]:
+    found = ((folder.path, ownership.other_ref(folder, origin)) for folder in folders)
+    return {path: ref for path, ref in found if ref}
 
 
 def _matches(directory: str, pattern: str) -> bool:
