@@ -10,6 +10,7 @@ import os
 import re
 from contextlib import contextmanager
 from itertools import accumulate
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from cdk8s_publish.errors import BranchError, MachineError, RemoteError, TransientRemoteError
@@ -21,7 +22,7 @@ from cdk8s_publish.publish.branch import fast_import, hydrator
 from cdk8s_publish.publish.branch.access import access
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from cdk8s_publish.inputs.values import History
@@ -74,7 +75,8 @@ class Tip(NamedTuple):
     `sha` and `tree` are None while the branch does not exist, `notes` while no note was ever pushed.
     `default_branch` is where the remote's HEAD points, empty where it says nothing. `entries` are the files of the
     branch as `git ls-tree -r -z` lists them, `managed` the folders that carry our mark. `note` is on `annotated`:
-    that is `sha`, or a commit below it where others have committed since; None where there is no note.
+    that is `sha`, or a commit below it where others have committed since; None where there is no note. `others` are
+    refs besides that were asked for, None where there is no such ref.
     """
 
     branch: str
@@ -86,6 +88,7 @@ class Tip(NamedTuple):
     managed: tuple[str, ...] = ()
     note: bytes = b""
     annotated: Sha | None = None
+    others: Mapping[str, Sha | None] = MappingProxyType({})
 
     def plain_files(self) -> dict[str, Sha]:
         """Return the plain files of the branch; links and submodules are nothing that a controller reads."""
@@ -165,17 +168,20 @@ class Repository:
     def _fetch(self, doing: str, *wanted: str, options: Iterable[str] = ()) -> None:
         self._talk(doing, *_FETCH, *options, self._name, *wanted)
 
-    def look(self, branch: str, depth: int = 1) -> Tip:
+    def look(self, branch: str, depth: int = 1, also: Collection[str] = ()) -> Tip:
         """Ask the remote for the target branch, the notes and the default branch, and fetch what is there.
 
-        Only commits and folders are transferred where the server can filter; blobs follow when they are asked for.
+        What it holds at the refs in `also` is asked in the same request, and not fetched. Only commits and folders are
+        transferred where the server can filter; blobs follow when they are asked for.
 
         Raises:
             RemoteError: the remote could not be read. Absence is a value: a tip without `sha`.
 
         """
         doing, ref = f"Reading branch `{branch}`", f"refs/heads/{branch}"
-        found, default = _remote_refs(self._talk(doing, "ls-remote", "--symref", self._name, "HEAD", ref, NOTES_REF))
+        wanted = ("HEAD", ref, NOTES_REF, *also)
+        found, default = _remote_refs(self._talk(doing, "ls-remote", "--symref", self._name, *wanted))
+        others = {name: found.get(name) for name in also}
         present = [name for name in (ref, NOTES_REF) if name in found]
         if present:
             specs = (f"+{name}:{_TIP if name == ref else _NOTES}" for name in present)
@@ -183,12 +189,12 @@ class Repository:
         objects = dict(self._fetched()) if present else {}
         notes, _ = objects[_NOTES] if NOTES_REF in found else (None, None)
         if ref not in found:
-            return Tip(branch, notes=notes, default_branch=default)
+            return Tip(branch, notes=notes, default_branch=default, others=others)
         sha, tree = objects[_TIP]
         entries = tuple(self._git.out("ls-tree", "-r", "-z", sha).split(b"\0")[:-1])
         managed = tuple(hydrator.managed_paths(entries))
         annotated, note = self._nearest_note(sha, ref) if notes else (None, b"")
-        return Tip(branch, sha, tree, notes, default, entries, managed, note, annotated)
+        return Tip(branch, sha, tree, notes, default, entries, managed, note, annotated, others)
 
     def _fetched(self) -> Iterator[tuple[str, tuple[Sha, Sha]]]:
         """Yield name, commit and tree of each ref that was fetched."""

@@ -62,13 +62,13 @@ class BranchSink:
             RemoteError: it can't be read. BranchError: it is one that must never be replaced.
 
         """
-        tip = self._repository.look(self.name, depth=self._style.inputs.history.limit or 1)
+        limit = self._style.inputs.history.limit or 1
+        tip = self._repository.look(self.name, depth=limit, also=_source_refs(self._origin))
         guard_branch(self._origin, tip)
         abandoned = self._abandoned(tip)
         folders = (*self._repository.folders(tip, self.claim.paths), *abandoned)
         own = {folder.path for folder in folders}
-        # A request to the server for each ref, and not for each folder that was published from it.
-        origin = self._origin._replace(tip=cache(self._origin.tip))
+        origin = self._origin._replace(tip=self._tips(tip))
         relations = {folder.path: _relation(folder, origin) for folder in folders}
         return Observed(
             revision=tip.sha,
@@ -115,6 +115,10 @@ class BranchSink:
             moves = (branch, RefMove(NOTES_REF, notes, tip.notes), *moves)
         if moves:
             self._push(moves)
+
+    def _tips(self, tip: Tip) -> Callable[[str], Sha | None]:
+        """Return how a look learns what refs of the sources hold: one request for each that it has not seen."""
+        return cache(lambda ref: tip.others[ref] if ref in tip.others else self._origin.tip(ref))
 
     @property
     def _identity(self) -> Identity:
@@ -264,6 +268,11 @@ def _branch_findings(origin: Origin, tip: Tip) -> list[Finding]:
         message = f"`{tip.branch}` is the default branch of the repository; it is never overwritten."
         return [Finding(Level.ERROR, "default-branch", message, hint=_BRANCH_HINT)]
     return []
+
+
+def _source_refs(origin: Origin) -> tuple[str, ...]:
+    """Return the branch that is rendered, where the repository of the target has it."""
+    return (origin.revision.ref,) if origin.is_target and origin.revision.branch and not origin.revision.is_tag else ()
 
 
 def _relation(folder: Folder, origin: Origin) -> Relation:
