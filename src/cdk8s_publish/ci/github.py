@@ -38,16 +38,17 @@ class GitHub:
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
+        self._default_branch = _walk(_event(environ), "repository", "default_branch")
 
     def context(self) -> CIContext:
-        """Read the runner's variables, and the default branch from the event's payload."""
+        """Read the runner's variables; the event's payload, a file, was read when the product was detected."""
         get = self._environ.get
         server, repository = get("GITHUB_SERVER_URL", ""), get("GITHUB_REPOSITORY", "")
         return CIContext(
             workspace=get("GITHUB_WORKSPACE", ""),
             branch=get("GITHUB_HEAD_REF") or get("GITHUB_REF_NAME", ""),
             remote_url=f"{server}/{repository}.git" if server and repository else "",
-            default_branch=_walk(self._event(), "repository", "default_branch"),
+            default_branch=self._default_branch,
             server_url=server,
             username="x-access-token",
             is_tag=get("GITHUB_REF_TYPE") == "tag",
@@ -55,12 +56,6 @@ class GitHub:
             is_review=get("GITHUB_EVENT_NAME", "").startswith(("pull_request", "merge_group")),
             is_debug=get("RUNNER_DEBUG") == "1",
         )
-
-    def _event(self) -> object:
-        try:
-            return json.loads(Path(self._environ["GITHUB_EVENT_PATH"]).read_bytes())
-        except (KeyError, OSError, ValueError):
-            return None
 
     def denied_paths(self) -> tuple[Path, ...]:
         """Return the folder of the file commands, and the credentials of actions/checkout and of the runner itself.
@@ -109,6 +104,13 @@ class GitHub:
                 "a", encoding="utf-8", errors="backslashreplace", newline=""
             ) as stream:
                 stream.write(text)
+
+
+def _event(environ: Mapping[str, str]) -> object:
+    try:
+        return json.loads(Path(environ["GITHUB_EVENT_PATH"]).read_bytes())
+    except (KeyError, OSError, ValueError):
+        return None
 
 
 def _escape(text: str) -> str:

@@ -64,7 +64,7 @@ def describe(inputs: Inputs, job: Job) -> Source:
 def open_sink(inputs: Inputs, source: Source, job: Job, claim: Claim) -> BranchSink:
     """Return the target branch, of which nothing has been asked yet."""
     environ = frozen_config(job.git_environ)
-    remotes = source.remotes
+    remotes, context = source.remotes, job.provider.context()
 
     def open_source() -> Repository:
         folder = Path(tempfile.mkdtemp(prefix="source-", dir=job.scratch)) / "source.git"
@@ -78,9 +78,9 @@ def open_sink(inputs: Inputs, source: Source, job: Job, claim: Claim) -> BranchS
     origin = Origin(
         revision=source.revision,
         url=remotes.source.url,
-        default_branch=job.provider.context().default_branch,
+        default_branch=context.default_branch,
         is_target=remotes.is_same_repository,
-        is_pushed=bool(job.provider.context().branch) and not job.provider.context().is_review,
+        is_pushed=bool(context.branch) and not context.is_review,
         relation=history.relation,
         messages=history.messages,
         holds_app=source.checkout.holds_app,
