@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from cdk8s_publish.model import METADATA_FILE
 from cdk8s_publish.review.controller import applied as ours
-from cdk8s_publish.review.controller.reading import read_folder
+from cdk8s_publish.review.controller.reading import Branch, read_folder
 from cdk8s_publish.review.manifests import parse
 from support.rendering import blob
 
@@ -78,7 +78,7 @@ def contents(tree: Mapping[str, Content]) -> dict[str, bytes]:
 def read(tree: Mapping[str, Content]) -> Reading:
     """Find the files of a tree that are read for its folder."""
     files = contents(tree)
-    return read_folder({path: blob(data) for path, data in files.items()}, FOLDER, files.__getitem__)
+    return read_folder(Branch({path: blob(data) for path, data in files.items()}, files.__getitem__), FOLDER)
 
 
 def applied_to(tree: Mapping[str, Content]) -> ours.Applied:

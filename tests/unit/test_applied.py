@@ -8,7 +8,7 @@ import pytest
 
 from cdk8s_publish.model import Sha
 from cdk8s_publish.review.controller.applied import count_staying, removals
-from cdk8s_publish.review.controller.reading import read_folder, with_files
+from cdk8s_publish.review.controller.reading import Branch, read_folder, with_folders
 from cdk8s_publish.review.manifests import Parsed, parse
 from support.flux_trees import (
     APPLIED,
@@ -78,7 +78,7 @@ def test_applied__refuses_or_says_that_it_does_not_know(name: str) -> None:
 
 
 def test_applied__a_folder_that_is_not_there_applies_nothing() -> None:
-    reading = read_folder({"other/a.yaml": digest(A.encode())}, "dist", lambda _: A.encode())
+    reading = read_folder(Branch({"other/a.yaml": digest(A.encode())}, lambda _: A.encode()), "dist")
     assert (reading.files, reading.unknown) == ({}, ())
 
 
@@ -231,8 +231,8 @@ def test_removals__staying_resources_are_counted_as_far_as_needed() -> None:
     assert count_staying(compared.found, compared.parse, enough=100) == 11
 
 
-def test_with_files__replaces_a_folder() -> None:
+def test_with_folders__replaces_them() -> None:
     one, two = Sha("1"), Sha("2")
     branch = {"dist/a": one, "dist/b": one, "distant": one, "x/dist/a": one}
-    assert with_files(branch, "dist", {"a": two}) == {"dist/a": two, "distant": one, "x/dist/a": one}
-    assert with_files(branch, "", {"a": two}) == {"a": two}
+    assert with_folders(branch, {"dist": {"a": two}}) == {"dist/a": two, "distant": one, "x/dist/a": one}
+    assert with_folders(branch, {"": {"a": two}}) == {"a": two}

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from cdk8s_publish.review.controller.applied import count_staying, removals
-from cdk8s_publish.review.controller.reading import read_folder, with_files
+from cdk8s_publish.review.controller.reading import Branch, read_folder, with_folders
 from cdk8s_publish.review.controller.source_ignore import IGNORE_FILE
 from cdk8s_publish.review.manifests import KUSTOMIZATION_FILES
 
@@ -73,22 +73,24 @@ class _Files:
         old: Mapping[Sha, bytes],
         documents: Documents,
     ) -> None:
-        self._before, self._after = branch, branch
         self._read_blobs, self._documents = read, documents
         self._rendered: dict[Sha, RenderedFile] = {}
         self._readings: dict[str, Reading] = {}
+        replaced = {}
         for delta in deltas:
             # What stands for a render that was left out has no bytes of its own; the branch has them.
             self._rendered |= {file.blob: file for file in delta.rendered.files if file.location}
-            rendered = {file.path: file.blob for file in delta.rendered.files}
-            self._after = with_files(self._after, delta.folder.path, rendered)
+            replaced[delta.folder.path] = {file.path: file.blob for file in delta.rendered.files}
         settings = (*KUSTOMIZATION_FILES, IGNORE_FILE)
         wanted = {blob for path, blob in branch.items() if path.endswith(settings)} - self._rendered.keys() - old.keys()
         self._contents = {**old, **read(sorted(wanted))}
+        after = with_folders(branch, replaced)
+        self._before = Branch(branch, lambda path: self._content(branch[path]))
+        self._after = Branch(after, lambda path: self._content(after[path]))
 
     def removed(self, delta: Delta) -> Removals:
         """Return what one folder would no longer apply."""
-        before = read_folder(self._before, delta.folder.path, lambda path: self._content(self._before[path]))
+        before = read_folder(self._before, delta.folder.path)
         return removals(before, self._reading_after(delta), self._parser(delta))
 
     def loss(self, delta: Delta, found: Removals, enough: int) -> Loss:
@@ -101,8 +103,7 @@ class _Files:
     def _reading_after(self, delta: Delta) -> Reading:
         folder = delta.folder.path
         if folder not in self._readings:
-            content = self._after
-            self._readings[folder] = read_folder(content, folder, lambda path: self._content(content[path]))
+            self._readings[folder] = read_folder(self._after, folder)
         return self._readings[folder]
 
     def _parser(self, delta: Delta) -> ParseFile:

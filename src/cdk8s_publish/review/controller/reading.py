@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import posixpath
 import re
+from bisect import bisect_left
 from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,10 +21,9 @@ from cdk8s_publish.review.controller.source_ignore import IGNORE_FILE, read_igno
 from cdk8s_publish.review.manifests import KUSTOMIZATION_FILES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
 
     from cdk8s_publish.model import Sha
-    from cdk8s_publish.review.controller.source_ignore import Ignored
 
     ReadFile = Callable[[str], bytes]
     """Returns the contents of a file, by its path from the root of the branch."""
@@ -66,70 +66,81 @@ class Reading(NamedTuple):
     unknown: tuple[Unknown, ...]
 
 
-def read_folder(branch: Mapping[str, Sha], folder: str, read: ReadFile) -> Reading:
+class Branch:
+    """All regular files of one state of a branch, and what is the same for whatever folder of it is read."""
+
+    def __init__(self, files: Mapping[str, Sha], read: ReadFile) -> None:
+        """Take the files, with the ids of their contents; `read` is asked for those that configure a controller."""
+        ignore_files = [path for path in files if f"/{path}".endswith(f"/{IGNORE_FILE}")]
+        self.files, self.read = files, read
+        self.ignored = read_ignore_files((path, read(path)) for path in ignore_files)
+        self.packed = {path: blob for path, blob in files.items() if not self.ignored.holds(path)}
+        self.folders = _folders(self.packed)
+        self.configurations = _configurations(self.packed)
+        self.unusable = (*_faults(files, clone_fault), *_faults(self.packed, unpack_fault))
+        self._sorted = sorted(files)
+
+    def below(self, folder: str) -> list[str]:
+        """Return the files of a folder at any depth, sorted; that takes no look at the others."""
+        prefix = _prefix(folder)
+        start = bisect_left(self._sorted, prefix)
+        end = bisect_left(self._sorted, f"{prefix[:-1]}0") if prefix else len(self._sorted)  # `0` follows the slash
+        return self._sorted[start:end]
+
+    def packed_below(self, folder: str) -> list[str]:
+        """Return those of them that get into the artifact."""
+        return [path for path in self.below(folder) if path in self.packed]
+
+
+def read_folder(branch: Branch, folder: str) -> Reading:
     """Find the files that are read for a folder (`spec.path`; the root of the branch is empty).
 
-    `branch` are all regular files of the branch, with the ids of their contents. A folder that is not there applies
-    nothing.
+    A folder that is not there applies nothing.
     """
-    ignore_files = [path for path in branch if f"/{path}".endswith(f"/{IGNORE_FILE}")]
-    ignored = read_ignore_files((path, read(path)) for path in ignore_files)
-    return _Reader(branch, folder, ignored, read).reading()
+    return _Reader(branch, folder).reading()
 
 
-def with_files(branch: Mapping[str, Sha], folder: str, files: Mapping[str, Sha]) -> dict[str, Sha]:
-    """Return the files of a branch on which a folder has been replaced by these files (paths below the folder)."""
-    prefix = f"{folder}/" if folder else ""
-    others = {path: blob for path, blob in branch.items() if not path.startswith(prefix)}
-    return others | {prefix + path: blob for path, blob in files.items()}
+def with_folders(branch: Mapping[str, Sha], replaced: Mapping[str, Mapping[str, Sha]]) -> dict[str, Sha]:
+    """Return the files of a branch on which these folders have been replaced by these files (paths below each)."""
+    kept = {path: blob for path, blob in branch.items() if not _is_in_one_of(path, replaced)}
+    for folder, files in replaced.items():
+        kept |= {_prefix(folder) + path: blob for path, blob in files.items()}
+    return kept
 
 
 class _Reader:
     """Finds the files of one folder."""
 
-    def __init__(self, branch: Mapping[str, Sha], folder: str, ignored: Ignored, read: ReadFile) -> None:
+    def __init__(self, branch: Branch, folder: str) -> None:
         self._branch = branch
+        self._packed = branch.packed
         self._folder = folder
-        self._ignored = ignored
-        self._read = read
-        self._packed = {path: blob for path, blob in branch.items() if not ignored.holds(path)}
-        self._folders = _folders(self._packed)
-        self._configurations: dict[str, list[str]] = defaultdict(list)
-        for path in self._packed:
-            if path.endswith(KUSTOMIZATION_FILES):
-                parent, name = posixpath.split(path)
-                if name in KUSTOMIZATION_FILES:
-                    self._configurations[parent].append(path)
         self._files: dict[str, Sha] = {}
         self._kustomizations: dict[str, Kustomization] = {}
         self._unknown: list[Unknown] = []
 
     def reading(self) -> Reading:
-        self._check_names()
-        self._check_folder()
-        is_followed = self._folder in self._configurations
+        below = self._branch.below(self._folder)
+        for path, fault in self._branch.unusable:
+            self._fault(path, "unusable-name", fault)
+        self._check_folder(is_there=bool(below))
+        is_followed = self._folder in self._branch.configurations
         if is_followed:
             self._follow(self._folder, ())
         else:
             self._generate()
-        below = [path for path in self._branch if path.startswith(_prefix(self._folder))]
-        for_argo = {} if is_followed else {path: self._branch[path] for path in below if path.endswith(_JSON_SUFFIX)}
+        json_files = [] if is_followed else [path for path in below if path.endswith(_JSON_SUFFIX)]
+        for_argo = {path: self._branch.files[path] for path in json_files}
         ignored = [path for path in below if path.endswith(MANIFEST_SUFFIXES) and path not in self._packed]
         return Reading(self._folder, self._files, for_argo, tuple(ignored), self._kustomizations, tuple(self._unknown))
 
     def _fault(self, file: str, rule: str, reason: str, mark: str = "") -> None:
         self._unknown.append(Unknown(file, rule, reason, is_fault=True, mark=mark))
 
-    def _check_names(self) -> None:
-        for path, fault in _faults(self._branch, clone_fault):
-            self._fault(path, "unusable-name", fault)
-        for path, fault in _faults(self._packed, unpack_fault):
-            self._fault(path, "unusable-name", fault)
-
-    def _check_folder(self) -> None:
+    def _check_folder(self, *, is_there: bool) -> None:
         """Find out whether the folder gets into the artifact: as an entry of its own, or with one of its files."""
-        is_there = any(path.startswith(_prefix(self._folder)) for path in self._branch)
-        is_packed = self._folder in self._folders or not self._ignored.holds(self._folder, is_folder=True)
+        branch = self._branch
+        is_packed = self._folder in branch.folders or not branch.ignored.holds(self._folder, is_folder=True)
         if self._folder and is_there and not is_packed:
             self._fault(self._folder, "source-ignore", f"{IGNORE_FILE} takes the whole folder away")
 
@@ -137,10 +148,10 @@ class _Reader:
         """List what kustomize-controller lists where the folder has no kustomization file."""
         prefix = _prefix(self._folder)
         own_file = f"{prefix}{KUSTOMIZATION_FILES[0]}"
-        if own_file in self._folders:
+        if own_file in self._branch.folders:
             self._fault(own_file, "kustomization-fault", "a folder is where the kustomization file has to be")
         units = self._units()
-        listed = [path for path in self._packed if path.startswith(prefix) and path.endswith(MANIFEST_SUFFIXES)]
+        listed = [path for path in self._branch.packed_below(self._folder) if path.endswith(MANIFEST_SUFFIXES)]
         if units:
             listed = [path for path in listed if not any(_is_below(path, unit) for unit in units)]
         self._check_listing(path.removeprefix(prefix) for path in (*listed, *units))
@@ -151,20 +162,20 @@ class _Reader:
     def _units(self) -> list[str]:
         """Return the uppermost folders below this one that have a kustomization file: each is listed as a whole."""
         found: list[str] = []
-        for folder in sorted(self._configurations, key=lambda path: path.split("/")):
-            is_covered = bool(found) and _is_below(folder, found[-1])
-            if _is_below(folder, self._folder) and not is_covered:
+        below = [folder for folder in self._branch.configurations if _is_below(folder, self._folder)]
+        for folder in sorted(below, key=lambda path: path.split("/")):
+            if not found or not _is_below(folder, found[-1]):
                 found.append(folder)
         return found
 
     def _follow(self, folder: str, above: tuple[str, ...]) -> None:
         """Take what the kustomization file of a folder lists; `above` are the folders that led here."""
-        path, *more = self._configurations[folder]
+        path, *more = self._branch.configurations[folder]
         if more:
             self._fault(
                 more[0], "kustomization-fault", f"{posixpath.basename(path)} is a kustomization file of the same folder"
             )
-        found = read_kustomization(self._read(path), is_top=folder == self._folder)
+        found = read_kustomization(self._branch.read(path), is_top=folder == self._folder)
         self._kustomizations[path] = found
         if found.fault:
             self._fault(path, "kustomization-fault", found.fault, self._packed[path])
@@ -187,9 +198,9 @@ class _Reader:
         target = _normal(path)
         if target in self._packed:
             return [(target, self._packed[target])]
-        if target not in self._folders:
+        if target not in self._branch.folders:
             return []
-        return sorted((path, blob) for path, blob in self._packed.items() if _is_below(path, target))
+        return [(path, self._packed[path]) for path in self._branch.packed_below(target)]
 
     def _take(self, entry: str, listing: str, above: tuple[str, ...]) -> None:
         """Take an entry of a list: a file, or a folder with a kustomization file of its own."""
@@ -202,7 +213,7 @@ class _Reader:
             self._add(target, listing)
         elif any(_is_at_or_below(folder, target) for folder in above):
             self._fault(listing, "kustomization-fault", f"it lists {entry}, which leads back to it")
-        elif target in self._configurations:
+        elif target in self._branch.configurations:
             self._descend(target, listing, above)
         else:
             self._fault(
@@ -214,7 +225,7 @@ class _Reader:
 
     def _descend(self, folder: str, listing: str, above: tuple[str, ...]) -> None:
         """Follow a folder once: twice it holds every resource twice, and again in every folder that it lists."""
-        if self._configurations[folder][0] in self._kustomizations:
+        if self._branch.configurations[folder][0] in self._kustomizations:
             self._fault(listing, "kustomization-fault", f"{folder} is listed twice")
         elif len(above) > MAX_DEPTH:
             reason = f"it is the last of {MAX_DEPTH} kustomization files that list each other"
@@ -225,7 +236,7 @@ class _Reader:
 
     def _is_elsewhere(self, entry: str, target: str, listing: str) -> bool:
         """Whether an entry means nothing that is on the branch; say so, if so."""
-        is_found = target in self._packed or target in self._folders or target == ""
+        is_found = target in self._packed or target in self._branch.folders or target == ""
         if is_found and not entry.startswith("/"):
             return False
         reason, mark = f"it lists {entry}, which is not on the branch", self._mark(listing, entry)
@@ -246,6 +257,17 @@ class _Reader:
         if path in self._files:
             self._fault(listing, "kustomization-fault", f"{path} is listed twice")
         self._files[path] = self._packed[path]
+
+
+def _configurations(files: Iterable[str]) -> dict[str, list[str]]:
+    """Return the kustomization files of each folder that has one."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for path in files:
+        if path.endswith(KUSTOMIZATION_FILES):
+            parent, name = posixpath.split(path)
+            if name in KUSTOMIZATION_FILES:
+                found[parent].append(path)
+    return dict(found)
 
 
 def _faults(paths: Collection[str], find: Callable[[str], str]) -> Iterator[tuple[str, str]]:
@@ -272,6 +294,14 @@ def _is_below(path: str, folder: str) -> bool:
 
 def _is_at_or_below(path: str, folder: str) -> bool:
     return path == folder or path.startswith(_prefix(folder))
+
+
+def _is_in_one_of(path: str, folders: Container[str]) -> bool:
+    while path:
+        path = path.rpartition("/")[0]
+        if path in folders:
+            return True
+    return False
 
 
 def _folders(files: Iterable[str]) -> set[str]:
