@@ -8,41 +8,22 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.checkouts import RENDERED, Checkout, config_map
+from support.refusals import RUN, many, refused
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from support.runner import Cli, Result
 
-RUN = ("run", "--install", "none")
 TRAILER = "Allow: removal-budget they are retired"
 NAMESPACE = b"apiVersion: v1\nkind: Namespace\nmetadata:\n  name: shop\n"
 LACKING = "history has a gap here"
-
-
-def many(count: int) -> dict[str, bytes]:
-    """Return files with this many resources."""
-    return {f"{number}.yaml": config_map(f"c-{number}") for number in range(count)}
 
 
 def published(checkout: Checkout, cli: Cli, count: int = 10) -> None:
     """Publish this many resources."""
     checkout.render(many(count))
     cli.run(*RUN, cwd=checkout.path).ok()
-
-
-def refused(cli: Cli, checkout: Checkout, *args: str | Path) -> Result:
-    """Run, expect a refusal because of content, and a branch that did not move."""
-    refs = checkout.origin.refs()
-    done = cli.run(*RUN, *args, cwd=checkout.path).exits(4)
-    assert checkout.origin.refs() == refs
-    return done
-
-
-def empty_commit(checkout: Checkout, message: str) -> None:
-    """Commit nothing but a message, and push it."""
-    checkout.git("commit", "--quiet", "--allow-empty", "--message", message)
-    checkout.git("push", "--quiet", checkout.origin.path, "HEAD:main")
 
 
 @pytest.mark.parametrize("depth", [0, 1], ids=["full", "shallow"])
@@ -65,7 +46,7 @@ class TestWhereItWasGiven:
     ) -> None:
         published(checkout, cli)
         checkout.render(many(2), f"Retire\n\n{TRAILER}")
-        empty_commit(checkout, "Something else")
+        checkout.commit("Something else")
         done = self.run(checkout, cli, tmp_path / "job", depth).ok()
         assert "they are retired" in done.text
         assert LACKING not in done.text
@@ -74,7 +55,7 @@ class TestWhereItWasGiven:
         published(checkout, cli)
         checkout.git("checkout", "--quiet", "-b", "side")
         checkout.render(many(2), f"Retire\n\n{TRAILER}")
-        empty_commit(checkout, "Something else")
+        checkout.commit("Something else")
         checkout.git("checkout", "--quiet", "main")
         checkout.git("merge", "--quiet", "--no-ff", "--message", "Merge", "side")
         checkout.git("push", "--quiet", checkout.origin.path, "HEAD:main")
@@ -106,7 +87,7 @@ def test_trailer__is_not_spent_by_a_run_that_was_refused(checkout: Checkout, cli
     cli.run(*RUN, cwd=checkout.path).ok()
     checkout.render(many(2), f"Retire\n\n{TRAILER}")
     assert "to allow: precious-removal:Namespace/shop" in refused(cli, checkout).text
-    empty_commit(checkout, "Agree\n\nAllow: precious-removal:Namespace/shop it is empty")
+    checkout.commit("Agree\n\nAllow: precious-removal:Namespace/shop it is empty")
     text = cli.run(*RUN, cwd=checkout.path).ok().text
     assert "they are retired" in text
     assert "it is empty" in text
@@ -115,9 +96,9 @@ def test_trailer__is_not_spent_by_a_run_that_was_refused(checkout: Checkout, cli
 def test_trailer__of_a_first_publish_is_that_of_the_newest_commit(checkout: Checkout, cli: Cli) -> None:
     secret = b"apiVersion: v1\nkind: Secret\nmetadata:\n  name: db\nstringData:\n  a: template\n"
     checkout.render({"db.yaml": secret}, "Add it\n\nAllow: plain-secret:Secret/db it is a template")
-    empty_commit(checkout, "Something else")
+    checkout.commit("Something else")
     refused(cli, checkout)
-    empty_commit(checkout, "Agree\n\nAllow: plain-secret:Secret/db it is a template")
+    checkout.commit("Agree\n\nAllow: plain-secret:Secret/db it is a template")
     cli.run(*RUN, cwd=checkout.path).ok()
 
 
@@ -128,7 +109,7 @@ def test_trailer__of_history_that_is_cut_does_not_count(checkout: Checkout, cli:
     checkout.git("reset", "--quiet", "--hard", "HEAD~1")
     checkout.origin.git("update-ref", "refs/heads/main", checkout.sha)
     checkout.render(many(2), f"Retire\n\n{TRAILER}")
-    empty_commit(checkout, "Something else")
+    checkout.commit("Something else")
     checkout.origin.git("reflog", "expire", "--expire=now", "--all")
     checkout.origin.git("gc", "--quiet", "--prune=now")
     job = checkout.ci_checkout(tmp_path / "job", depth=2)

@@ -8,29 +8,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.checkouts import Checkout, config_map
+from support.refusals import RUN, many, refused
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from support.runner import Cli, Result
+    from support.runner import Cli
 
-RUN = ("run", "--install", "none")
 VALUE = "correct-horse-battery-staple"
 SECRET = f'apiVersion: v1\nkind: Secret\nmetadata:\n  name: db\nstringData:\n  password: "{VALUE}"\n'.encode()
 NAMESPACE = b"apiVersion: v1\nkind: Namespace\nmetadata:\n  name: shop\n"
-
-
-def many(count: int) -> dict[str, bytes]:
-    """Return files with this many resources."""
-    return {f"{number}.yaml": config_map(f"c-{number}") for number in range(count)}
-
-
-def refused(cli: Cli, checkout: Checkout, *args: str | Path) -> Result:
-    """Run, expect a refusal because of content, and a branch that did not move."""
-    refs = checkout.origin.refs()
-    done = cli.run(*RUN, *args, cwd=checkout.path).exits(4)
-    assert checkout.origin.refs() == refs
-    return done
 
 
 def test_removals__of_more_than_half_need_consent(checkout: Checkout, cli: Cli) -> None:
