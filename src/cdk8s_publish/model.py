@@ -144,8 +144,13 @@ class ResourceId(NamedTuple):
     name: str
 
     def __str__(self) -> str:
-        kind = f"{self.kind}.{self.group}" if self.group else self.kind
-        return f"{kind} {self.namespace}/{self.name}" if self.namespace else f"{kind} {self.name}"
+        place = f"{self.namespace}/" if self.namespace else ""
+        return f"{self.kind_and_group} {place}{self.name}"
+
+    @property
+    def kind_and_group(self) -> str:
+        """The kind as kubectl takes it, `Deployment.apps`; a kind of the core group stands alone."""
+        return f"{self.kind}.{self.group}" if self.group else self.kind
 
 
 class Trait(StrEnum):

@@ -221,8 +221,7 @@ def _change_table(changes: Sequence[tuple[str, Change]], room: int, *, has_paths
 def _row(path: str | None, item: Change) -> str:
     resource = item.resource
     if resource:
-        kind = f"{resource.kind}.{resource.group}" if resource.group else resource.kind
-        cells = [item.kind.value, _code(kind), _code(resource.namespace), _code(resource.name)]
+        cells = [item.kind.value, _code(resource.kind_and_group), _code(resource.namespace), _code(resource.name)]
     else:
         cells = [item.kind.value, "file", "", _code(item.file)]
     cells += [] if path is None else [_code(path or ".")]

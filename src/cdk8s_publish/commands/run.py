@@ -17,6 +17,7 @@ from cdk8s_publish.ci.files import write_file
 from cdk8s_publish.ci.provider import commit_url
 from cdk8s_publish.errors import CheckError, CredentialError, InputError, SignalError, as_known
 from cdk8s_publish.inputs.declared import parse
+from cdk8s_publish.inputs.values import is_pattern
 from cdk8s_publish.job import scratch
 from cdk8s_publish.model import (
     Action,
@@ -116,7 +117,7 @@ def _claim(
     """Return which folders of the target this run renders, and which others it may call its own."""
     return Claim(
         directories={app.path: app.directory or "." for app in apps},
-        patterns=tuple(folder for folder in folders if set(folder) & set("*?[")),
+        patterns=tuple(folder for folder in folders if is_pattern(folder)),
         path_of=lambda directory: discover.target_path(inputs.target.path, directory, source.root.name),
         fingerprints=known_by,
         ref=source.revision.ref,

@@ -33,11 +33,6 @@ class FluxOptions(NamedTuple):
     verify_secret: str
 
 
-def _without_userinfo(text: str) -> str:
-    """Quote an address; whatever stands before an @ may hold a password."""
-    return repr(re.sub(r"[^/]*@", "***@", text))
-
-
 def _url(text: str) -> str:
     """Return the form that Flux accepts: http, https or ssh with `://`, and no credential inside."""
     if not text:
@@ -97,7 +92,7 @@ FLUX_OPTIONS: tuple[Option, ...] = (
         "Repository that holds the target branch, as https://, ssh:// or git@host:path. Default: `origin` of the "
         "checkout you are in.",
         _url,
-        shown=_without_userinfo,
+        shown=values.without_userinfo,
         flux1="--git-url",
     ),
     Option(

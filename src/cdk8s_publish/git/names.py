@@ -1,4 +1,4 @@
-"""Names that git, and the file systems it checks out to, give a meaning of their own."""
+"""Names and values that git, and the file systems it checks out to, give a meaning of their own."""
 
 from __future__ import annotations
 
@@ -9,6 +9,12 @@ NAME_MAX_BYTES = 255
 
 _REF_FORBIDDEN = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//")
 _INVISIBLE = dict.fromkeys((*range(0x200C, 0x2010), *range(0x202A, 0x202F), *range(0x206A, 0x2070), 0xFEFF))
+
+
+def config_value(text: str) -> str:
+    """Return a value as it stands in a configuration file (git-config(1), "Syntax"), in quotes."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def is_ref_name(text: str) -> bool:

@@ -51,6 +51,11 @@ def folders(text: str) -> tuple[str, ...]:
     return named
 
 
+def is_pattern(folder: str) -> bool:
+    """Whether a folder of `working-directory` has a wildcard in it."""
+    return bool(set(folder) & set("*?["))
+
+
 def variable_names(text: str) -> tuple[str, ...]:
     """Take names of environment variables, separated by commas, spaces or lines."""
     names = tuple(sorted(set(re.split(r"[\s,]+", text.strip())) - {""}))

@@ -63,7 +63,7 @@ def copy_checkout(scratch: Path, run_as: RunAs) -> Path:
     """Return the copy of the checkout for apps that are not hermetic; it is made once, at the first call."""
     copy = scratch / "source"
     if not copy.exists():
-        copy_workspace(run_as.workspace, copy, run_as.owner, left_out=[run_as.cache] if run_as.cache else [])
+        copy_workspace(run_as.workspace, copy, run_as.owner, left_out=run_as.left_out)
     return copy
 
 
@@ -79,7 +79,7 @@ def _copy_for(app: App, number: int, how: How) -> Path:
         root,
         how.scratch / f"source-{number}",
         run_as.owner,
-        left_out=[*hidden, *([run_as.cache] if run_as.cache else [])],
+        left_out=[*hidden, *run_as.left_out],
         kept=kept,
         is_hermetic=True,
     )

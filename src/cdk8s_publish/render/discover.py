@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import yaml
 
 from cdk8s_publish.errors import InputError
+from cdk8s_publish.inputs.values import is_pattern
 from cdk8s_publish.model import CONFIG_FILE
 from cdk8s_publish.render.dependencies import ROOT, plan_installation
 from cdk8s_publish.render.managers.node import script
@@ -142,11 +143,6 @@ def _matches(root: Path, pattern: str, command: str) -> set[str]:
             hint="Set the input `working-directory` to the folders of the apps, for example `apps/*`.",
         )
     return found
-
-
-def is_pattern(folder: str) -> bool:
-    """Whether a folder of `working-directory` has a wildcard in it."""
-    return bool(set(folder) & set("*?["))
 
 
 def _is_passed_over(folder: str, pattern: str) -> bool:

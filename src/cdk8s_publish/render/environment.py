@@ -97,6 +97,11 @@ class RunAs(NamedTuple):
         return self.visible is not None
 
     @property
+    def left_out(self) -> tuple[Path, ...]:
+        """What no copy of the checkout holds: the cache may lie in it."""
+        return (self.cache,) if self.cache else ()
+
+    @property
     def owner(self) -> tuple[int, int] | None:
         """User and group for what the app may write; None where that is us."""
         return None if self.uid is None else (self.uid, -1 if self.gid is None else self.gid)
@@ -105,22 +110,23 @@ class RunAs(NamedTuple):
 def run_as(inputs: RenderInputs, job: Job, root: Path, secrets: tuple[Secret, ...]) -> RunAs:
     """Return as whom and with which environment the apps of the checkout at `root` run; no secret is in it."""
     owner = _app_owner(root)
+    uid, gid = owner or (None, None)
     if owner:
         job.scratch.chmod(0o711)  # its way to its own folders; ours stay closed
     environ = scrub(job.environ, [secret.reveal() for secret in secrets], job.provider.denied)
     _log_inputs(inputs, job.environ, environ)
-    for sentence in missing_protections(job.environ, owner[0] if owner else None):
+    for sentence in missing_protections(job.environ, uid):
         _log.info("%s", sentence)
     return RunAs(
         environ=environ,
         workspace=root,
         timeout_s=inputs.timeout,
-        confinement=_confinement(job, root, owner[0] if owner else None),
+        confinement=_confinement(job, root, uid),
         cache=_cache_folder(inputs.cache_dir, root) if inputs.cache_dir else None,
         has_type_check=inputs.type_check,
         visible=inputs.app_env if inputs.hermetic else None,
-        uid=owner[0] if owner else None,
-        gid=owner[1] if owner else None,
+        uid=uid,
+        gid=gid,
     )
 
 

@@ -68,7 +68,8 @@ _APP_OWN_WORDS = "The lines above are the last ones that the app printed; run th
 def step_failure(what: str, command: str, done: Completed, timeout_s: float) -> SynthError:
     """Return the error for a command that failed; `what` is its subject."""
     how = f"did not finish within {timeout_s:g} seconds" if done.timed_out else _ending(done.returncode)
-    return SynthError(f"{what} {how}: {command}", evidence="\n".join(done.excerpt), hint=_step_hint(command, done))
+    evidence = "\n".join(done.excerpt)
+    return SynthError(f"{what} {how}: {command}", evidence=evidence, hint=_step_hint(command, done, evidence))
 
 
 def app_failure(app: App, done: Completed, timeout_s: float) -> SynthError:
@@ -81,16 +82,16 @@ def app_failure(app: App, done: Completed, timeout_s: float) -> SynthError:
     return SynthError(reason, evidence=evidence, hint=_app_hint(app, done, evidence))
 
 
-def _step_hint(command: str, done: Completed) -> str:
+def _step_hint(command: str, done: Completed, evidence: str) -> str:
     if done.timed_out:
         return _STEP_TIMEOUT
     program = command.split(maxsplit=1)[0]
-    if general := _general_hint(done, "\n".join(done.excerpt)):
+    if general := _general_hint(done, evidence):
         return general
     is_missing = done.returncode == COMMAND_NOT_FOUND and any(_says_missing(program, line) for line in done.excerpt)
     if is_missing:
         return _MISSING_INSTALLER.format(program)
-    return _CONFINED if re.search(DENIED, "\n".join(done.excerpt)) else _OWN_WORDS
+    return _CONFINED if re.search(DENIED, evidence) else _OWN_WORDS
 
 
 def _app_hint(app: App, done: Completed, evidence: str) -> str:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from cdk8s_publish import __version__
 from cdk8s_publish.render import imports
-from cdk8s_publish.render.dependencies import ECOSYSTEMS
+from cdk8s_publish.render.dependencies import ECOSYSTEMS, upwards
 from cdk8s_publish.render.workspace.digests import digests
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def fingerprints(apps: Sequence[App], run_as: RunAs, toolchain: Toolchain) -> di
     """
     if run_as.visible is None:
         return {}
-    files = dict(digests(run_as.workspace, [run_as.cache] if run_as.cache else []))
+    files = dict(digests(run_as.workspace, run_as.left_out))
     unknown = [name for name, digest in files.items() if not digest]
     groups = _group_digests(files.items(), apps)
     variables = [(name, run_as.environ.get(name)) for name in sorted(run_as.visible)]
@@ -137,11 +137,7 @@ def _digest(value: object) -> str:
 
 def _is_below(name: str, folders: Collection[str]) -> bool:
     """Whether a name is one of the folders, or is in one; everything is in the root, which is ''."""
-    while name:
-        if name in folders:
-            return True
-        name = name.rpartition("/")[0]
-    return "" in folders
+    return any(folder in folders for folder in upwards(name))
 
 
 def _is_plain_file(workspace: Path, name: str) -> bool:

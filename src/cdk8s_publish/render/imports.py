@@ -135,7 +135,7 @@ def _packages(base: Path) -> Iterator[Path]:
 
 def _generate(app: App, tools: Tools) -> None:
     done = tools.run(f"cdk8s import --language {app.language}")
-    if done.timed_out or done.returncode != 0:
+    if done.has_failed:
         raise SynthError(
             f"The imports of {app.name} could not be generated.",
             evidence="\n".join(done.excerpt),

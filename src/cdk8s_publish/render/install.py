@@ -48,7 +48,7 @@ def install(step: Step, where: AppEnvironment) -> None:
 def _run(what: str, step: Step, where: AppEnvironment, variables: Mapping[str, str]) -> None:
     command = _launched(step.command, step.manager, variables)
     done = where.run(command, variables)
-    if done.timed_out or done.returncode != 0:
+    if done.has_failed:
         raise step_failure(f"{what} in {step.directory or ROOT}", command, done, where.timeout_s)
 
 

@@ -59,7 +59,7 @@ def synthesize(app: App, where: AppEnvironment) -> RenderedManifests:
     variables = _app_variables(app, where, output)
     if app.before:
         done = where.run(app.before, variables)
-        if done.timed_out or done.returncode != 0:
+        if done.has_failed:
             raise step_failure("The command `before-synth`", app.before, done, where.timeout_s)
     start = _file_system_time(where.tmp)
     done = where.run(_command(app, where, output), variables)

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cdk8s_publish.render.dependencies import ECOSYSTEMS
+from cdk8s_publish.render.dependencies import ECOSYSTEMS, upwards
 from cdk8s_publish.render.environment import AppEnvironment
 from cdk8s_publish.render.managers.java import JAVA
 from cdk8s_publish.render.workspace.digests import file_digest
@@ -67,10 +67,8 @@ class Toolchain:
 
         `names` are the files of the checkout.
         """
-        folder = app.directory
-        while folder and not any(f"{folder}/{name}" in names for name in VERSION_FILES):
-            folder = folder.rpartition("/")[0]
-        return self._ask(folder, is_java=app.language == JAVA.name).result()
+        folders = (one for one in upwards(app.directory) if any(f"{one}/{name}" in names for name in VERSION_FILES))
+        return self._ask(next(folders, ""), is_java=app.language == JAVA.name).result()
 
     def programs(self, commands: Iterable[str]) -> list[str]:
         """Return digests of the programs that commands name, but for those whose version is asked."""

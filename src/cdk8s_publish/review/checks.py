@@ -13,6 +13,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from cdk8s_publish.model import METADATA_FILE, Finding, Level
+from cdk8s_publish.review.controller.source_ignore import IGNORE_FILE
 from cdk8s_publish.review.delta import top_folder
 from cdk8s_publish.review.documents import Documents
 from cdk8s_publish.review.identity import identify, scopes
@@ -267,7 +268,7 @@ def _names(rendered: RenderedManifests) -> Iterator[Finding]:
         elif name in KUSTOMIZATION_FILES:
             message = f"Flux and Argo CD apply only what {file.path} lists, not every manifest of its folder."
             yield Finding(Level.NOTICE, "kustomization", message, file.path)
-        elif name == ".sourceignore":
+        elif name == IGNORE_FILE:
             message = f"Flux leaves out what {file.path} matches, and deletes it from the cluster."
             yield Finding(Level.WARNING, "source-ignore", message, file.path)
         elif name == METADATA_FILE:

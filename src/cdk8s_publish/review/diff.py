@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from itertools import chain
 from typing import TYPE_CHECKING
 
 from cdk8s_publish.model import Change, ChangeKind, Changes, ResourceId
 from cdk8s_publish.printable import spelled_out_text
 from cdk8s_publish.review.delta import top_folder
-from cdk8s_publish.review.identity import identify
+from cdk8s_publish.review.identity import by_identity
 from cdk8s_publish.review.masking import Mask
 from cdk8s_publish.review.text_diff import unified
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from cdk8s_publish.model import Manifest, Sha
     from cdk8s_publish.review.checks import Checked
     from cdk8s_publish.review.delta import Delta
-    from cdk8s_publish.review.identity import Scopes
 
 _NOTHING = ResourceId("", "", "", "")
 _SECRET_KIND = re.compile(rb"""kind["']?\s*:\s*["']?Secret\b""")
@@ -32,7 +30,7 @@ def compare(delta: Delta, checked: Checked, old: Mapping[Sha, bytes]) -> Changes
     A file that holds no resources, or that can't be read on the tip, is compared as a file. Values of plain secrets
     appear on neither side, wherever they are repeated.
     """
-    before = _by_identity(checked.before.values(), checked.custom)
+    before = by_identity(chain.from_iterable(checked.before.values()), checked.custom)
     after, kept = _rendered(delta, checked)
     mask = Mask(chain.from_iterable((*before.values(), *after.values())))
     items: list[Change] = []
@@ -65,21 +63,16 @@ def patch(changes: Iterable[Changes]) -> Iterator[str]:
             separator = "\n"
 
 
-def _by_identity(files: Iterable[tuple[Manifest, ...]], custom: Scopes) -> dict[ResourceId, list[Manifest]]:
-    found: dict[ResourceId, list[Manifest]] = defaultdict(list)
-    for manifest in chain.from_iterable(files):
-        found[identify(manifest.resource, custom)].append(manifest)
-    return found
-
-
 def _rendered(
     delta: Delta, checked: Checked
 ) -> tuple[dict[ResourceId, list[Manifest]], dict[ResourceId, list[Manifest]]]:
     """Return the resources of changed files, and those of unchanged ones as far as they were read."""
     changed = {file.path for file in delta.changed}
-    after = [manifests for path, manifests in checked.parsed.items() if path in changed]
-    kept = [manifests for path, manifests in checked.parsed.items() if path not in changed]
-    return _by_identity(after, checked.custom), _by_identity(kept, checked.custom)
+    after: list[Manifest] = []
+    kept: list[Manifest] = []
+    for path, manifests in checked.parsed.items():
+        (after if path in changed else kept).extend(manifests)
+    return by_identity(after, checked.custom), by_identity(kept, checked.custom)
 
 
 def _pairs(

@@ -7,6 +7,7 @@ even where a document names one; everything else that names none is in `default`
 
 from __future__ import annotations
 
+from collections import defaultdict
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -121,3 +122,11 @@ def identify(resource: ResourceId, custom: Scopes = NO_SCOPES) -> ResourceId:
     if is_namespaced(resource, custom) is False:
         return resource._replace(namespace="") if resource.namespace else resource
     return resource if resource.namespace else resource._replace(namespace=DEFAULT_NAMESPACE)
+
+
+def by_identity(manifests: Iterable[Manifest], custom: Scopes = NO_SCOPES) -> dict[ResourceId, list[Manifest]]:
+    """Return the documents of each object, in their order; an object that none is about has an empty list."""
+    found: dict[ResourceId, list[Manifest]] = defaultdict(list)
+    for manifest in manifests:
+        found[identify(manifest.resource, custom)].append(manifest)
+    return found

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from cdk8s_publish.model import ChangeKind, Finding, Level
 from cdk8s_publish.review.baseline import Loss
 from cdk8s_publish.review.identity import identify
-from cdk8s_publish.rules.findings import with_folder
+from cdk8s_publish.rules.findings import listed, with_folder
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Sequence
@@ -73,9 +73,8 @@ def _budget(loss: Loss, where: str) -> Iterator[Finding]:
     count = len(loss.gone)
     if count < REMOVAL_MINIMUM or 2 * count <= loss.before:
         return
-    names = ", ".join(str(manifest.resource) for manifest in loss.gone[:_LISTED])
-    more = f" and {count - _LISTED} more" if count > _LISTED else ""
-    message = f"This would delete {count} of {loss.before} resources in {where}: {names}{more}."
+    names = listed([str(manifest.resource) for manifest in loss.gone], _LISTED)
+    message = f"This would delete {count} of {loss.before} resources in {where}: {names}."
     yield Finding(Level.ERROR, "removal-budget", message)
 
 

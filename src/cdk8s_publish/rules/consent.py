@@ -208,8 +208,8 @@ def _pattern_part(part: str) -> str:
 
 
 def _parts(resource: ResourceId) -> tuple[str, ...]:
-    kind = f"{resource.kind}.{resource.group}" if resource.group else resource.kind
-    return (kind, resource.namespace, resource.name) if resource.namespace else (kind, resource.name)
+    place = (resource.namespace,) if resource.namespace else ()
+    return (resource.kind_and_group, *place, resource.name)
 
 
 def _matches(pattern: str, resource: ResourceId) -> bool:

@@ -44,6 +44,12 @@ def with_folder(findings: Iterable[Finding], folder: str) -> tuple[Finding, ...]
     return tuple(finding._replace(file=f"{folder}/{finding.file}".strip("/")) for finding in findings)
 
 
+def listed(names: Sequence[str], maximum: int) -> str:
+    """Return the first of many names in one line, and how many more there are."""
+    more = f" and {len(names) - maximum} more" if len(names) > maximum else ""
+    return ", ".join(names[:maximum]) + more
+
+
 def remedies(findings: Sequence[Finding]) -> list[str]:
     """Return the next steps, each once for all findings that share it."""
     hints = dict.fromkeys(finding.hint for finding in findings)

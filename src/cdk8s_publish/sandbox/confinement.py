@@ -27,12 +27,11 @@ _DEVICES = tuple(f"/dev/{name}" for name in ("full", "null", "random", "shm", "u
 
 
 class Confinement(NamedTuple):
-    """What of the file system a program may reach; see `confinement`, which makes it.
+    """What of the file system a program may reach; `machine.confinement_of` makes one.
 
     Of all that is listed, the deepest folder in which a path lies counts. What lies in none may be read, and of the
-    devices those used that are harmless. Whatever
-    appears later beside a denied path, in the same folder or in one above it, can't be reached. Paths lead through no
-    link.
+    devices those used that are harmless. Whatever appears later beside a denied path, in the same folder or in one
+    above it, can't be reached. Paths lead through no link.
     """
 
     writable: frozenset[str] = frozenset()

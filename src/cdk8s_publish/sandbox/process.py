@@ -65,6 +65,11 @@ class Completed(NamedTuple):
     excerpt: tuple[str, ...]
     timed_out: bool = False
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether the program said so, or had to be ended."""
+        return self.timed_out or self.returncode != 0
+
 
 def run(command: Command, *, on_line: Callable[[str], None]) -> Completed:
     """Run a program to its end, or to the end of its time, and end whatever it leaves behind.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from cdk8s_publish.ci.provider import commit_url
 from cdk8s_publish.errors import InputError
 from cdk8s_publish.git.process import frozen_config
+from cdk8s_publish.inputs.values import is_pattern
 from cdk8s_publish.publish.branch.ownership import Origin
 from cdk8s_publish.publish.branch.remotes import Remotes, find_remotes
 from cdk8s_publish.publish.branch.repository import Repository
@@ -93,7 +94,7 @@ def open_sink(inputs: Inputs, source: Source, job: Job, claim: Claim) -> BranchS
 
 def _first_folder(base: Path, directory: str) -> Path:
     """Return the folder whose checkout is meant: the first working directory, up to a wildcard in it."""
-    folder = base.joinpath(*takewhile(lambda part: not set(part) & set("*?["), Path(directory).parts))
+    folder = base.joinpath(*takewhile(lambda part: not is_pattern(part), Path(directory).parts))
     if not folder.is_dir():
         raise InputError(
             f"Input `working-directory`: there is no folder {directory!r} in {base}.",

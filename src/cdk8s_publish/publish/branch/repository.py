@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from cdk8s_publish.errors import BranchError, MachineError, RemoteError, TransientRemoteError
 from cdk8s_publish.git.errors import explain
 from cdk8s_publish.git.history import new_messages
+from cdk8s_publish.git.names import config_value
 from cdk8s_publish.git.process import GitRunner, relation
 from cdk8s_publish.model import METADATA_FILE, Folder, Relation, Remote, Sha
 from cdk8s_publish.publish.branch import fast_import, hydrator
@@ -131,7 +132,7 @@ class Repository:
         (folder / "HEAD").write_text("ref: refs/heads/none\n")
         # The user's configuration may say something of any name that can be guessed: a mirror, another URL to push to.
         self._name = f"target-{os.urandom(8).hex()}"
-        self._config = _PRIVATE_CONFIG.format(name=self._name, url=_quoted(remote.url))
+        self._config = _PRIVATE_CONFIG.format(name=self._name, url=config_value(remote.url))
         (folder / "config").write_text(self._config)
         self._git = GitRunner(folder, {**environ, "GIT_DIR": str(folder)}, [("safe.directory", "*")], inherited)
 
@@ -426,8 +427,3 @@ def _batch(out: bytes) -> Iterator[tuple[Sha, bytes]]:
         start = end + 1
         position = start + int(size) + 1
         yield Sha(sha.decode()), out[start : position - 1]
-
-
-def _quoted(value: str) -> str:
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'

@@ -15,6 +15,8 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from cdk8s_publish.git.names import config_value
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -123,7 +125,7 @@ def _config(source: Repository, checkout: Path) -> str:
         for header, key, raw in _variables(file.read_text(errors="surrogateescape")):
             value = _harmless(_unquoted(raw), checkout)
             if value is not None:
-                sections.append(f"{header}\n\t{key} = {_quoted(value)}\n")
+                sections.append(f"{header}\n\t{key} = {config_value(value)}\n")
     return "".join(sections) + _FIXED_CONFIG
 
 
@@ -150,11 +152,6 @@ def _unquoted(raw: str) -> str:
             break
         parts.append(re.sub(r"\\(.)", r"\1", match["quoted"] if match["quoted"] is not None else match["plain"]))
     return "".join(parts).strip()
-
-
-def _quoted(value: str) -> str:
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
 
 
 def _harmless(value: str, checkout: Path) -> str | None:

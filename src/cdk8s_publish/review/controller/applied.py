@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from cdk8s_publish.model import Trait
 from cdk8s_publish.review.controller import kustomization
 from cdk8s_publish.review.controller.reading import Unknown
-from cdk8s_publish.review.identity import NO_SCOPES, identify, scopes
+from cdk8s_publish.review.identity import NO_SCOPES, by_identity, scopes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from cdk8s_publish.model import Manifest, ResourceId, Sha
     from cdk8s_publish.review.controller.reading import Reading
@@ -60,11 +60,11 @@ def applied(reading: Reading, parse: ParseFile, known: Scopes = NO_SCOPES) -> Ap
     manifests = [manifest for one in parsed.values() for manifest in one.manifests]
     for_argo = [manifest for path, blob in reading.argo_only.items() for manifest in parse(path, blob).manifests]
     custom = {**scopes([*manifests, *for_argo]), **known}
-    documents = _by_identity(manifests, custom)
-    kept = _by_identity([one for one in manifests if not is_left_out(one)], custom)
+    documents = by_identity(manifests, custom)
+    kept = by_identity([one for one in manifests if not is_left_out(one)], custom)
     return Applied(
         resources=_first(kept),
-        argo_only=_first(_by_identity(for_argo, custom)),
+        argo_only=_first(by_identity(for_argo, custom)),
         left_out=tuple(filter(is_left_out, manifests)),
         repeated=tuple(manifest for same in documents.values() for manifest in same[1:]),
         unknown=(*reading.unknown, *_unknown_documents(parsed, reading.files)),
@@ -133,13 +133,6 @@ def _manifests(reading: Reading, parse: ParseFile) -> Iterator[Manifest]:
     for files in (reading.files, reading.argo_only):
         for path, blob in files.items():
             yield from parse(path, blob).manifests
-
-
-def _by_identity(manifests: Iterable[Manifest], custom: Scopes) -> dict[ResourceId, list[Manifest]]:
-    found: dict[ResourceId, list[Manifest]] = defaultdict(list)
-    for manifest in manifests:
-        found[identify(manifest.resource, custom)].append(manifest)
-    return found
 
 
 def _first(documents: Mapping[ResourceId, list[Manifest]]) -> dict[ResourceId, Manifest]:

@@ -10,6 +10,7 @@ from cdk8s_publish.review.controller.applied import is_left_out
 from cdk8s_publish.review.controller.source_ignore import IGNORE_FILE
 from cdk8s_publish.review.identity import NO_SCOPES, is_namespaced
 from cdk8s_publish.review.manifests import LOCAL_ANNOTATION
+from cdk8s_publish.rules.findings import listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -76,7 +77,8 @@ def _generated_secrets(reading: Reading) -> Iterator[Finding]:
 def _ignored(reading: Reading) -> Iterator[Finding]:
     files = sorted(_below(path, reading.folder) for path in reading.ignored)
     if files:
-        message = f"Flux does not apply {_list(files)}: its own list of ignored names, or a {IGNORE_FILE}, holds that."
+        names = listed(files, _LISTED)
+        message = f"Flux does not apply {names}: its own list of ignored names, or a {IGNORE_FILE}, holds that."
         hint = f"Use another name, or publish a {IGNORE_FILE} with any pattern, which puts that list out of force."
         yield Finding(Level.WARNING, "not-applied", message, files[0], hint=hint)
 
@@ -115,15 +117,10 @@ def _encrypted(manifests: Sequence[Manifest]) -> Iterator[Finding]:
 def _without_namespace(manifests: Sequence[Manifest], custom: Scopes) -> Iterator[Finding]:
     bare = [one for one in manifests if not one.resource.namespace and is_namespaced(one.resource, custom)]
     if bare:
-        names = _list([str(manifest.resource) for manifest in bare])
+        names = listed([str(manifest.resource) for manifest in bare], _LISTED)
         message = f"No namespace is given for {names}: Flux would apply nothing, unless it is told one for all."
         hint = (
             "Set the namespace of the chart; or `spec.targetNamespace` in Flux's Kustomization,"
             " which moves every resource there."
         )
         yield Finding(Level.WARNING, "no-namespace", message, bare[0].file, hint=hint)
-
-
-def _list(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-    return ", ".join(names[:_LISTED]) + more
