@@ -9,7 +9,7 @@ $(error Python 3.11 or newer with its venv module is needed)
 endif
 export PATH := $(CURDIR)/.tools/bin:$(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup demo lint test test-fast test-image coverage bench lock upgrade clean
+.PHONY: help setup demo lint test test-slow test-image coverage bench lock upgrade clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -24,11 +24,11 @@ demo: ## Publish an example to a throw-away repository, step by step
 lint: setup ## Check style, types, layers and generated files
 	@scripts/lint
 
-test: lint ## Run the linters and all tests except those of the image
-	@scripts/run-tests -m 'not image'
-
-test-fast: setup ## Run the tests that take no longer than a few seconds each
+test: lint ## Run the linters and the tests, except the slow ones and those of the image
 	@scripts/run-tests -m 'not slow and not image'
+
+test-slow: setup ## Run the tests that take longer: installations, random kills, races
+	@scripts/run-tests -m 'slow and not image'
 
 test-image: setup ## Build the container image and run it as CI products do
 	@scripts/test-image
