@@ -169,6 +169,7 @@ def test_app__that_writes_into_its_source_leaves_the_checkout_alone(checkout: Ch
     guard.check()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("repository", "words"),
     [

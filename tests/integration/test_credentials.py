@@ -107,6 +107,7 @@ def test_token__is_out_of_the_reach_of_untrusted_code(
     assert len(http_server.pushes()) == 1
 
 
+@pytest.mark.slow
 def test_thief__takes_a_token_that_is_in_its_reach(job: GitHubJob, tmp_path: Path, cli: Cli) -> None:
     """Without our program in between it does find the token: in its parent, and in a file."""
     (tmp_path / "left-behind").mkdir()

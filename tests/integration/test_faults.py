@@ -69,6 +69,7 @@ def test_push__that_is_cut_once_arrives(
     assert behind_proxy.origin.log("manifests") == ["Next"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["cut-before", "cut-middle"])
 def test_push__that_is_cut_every_time_fails_and_changes_nothing(
     behind_proxy: Checkout, cli: Cli, proxy: FaultProxy, fault: str
@@ -88,6 +89,7 @@ def test_push__whose_answer_is_lost_every_time_is_reported_as_published(
     assert is_new(behind_proxy)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("match", [LOOK, PUSH], ids=["look", "push"])
 def test_throttling__is_waited_for_as_long_as_the_server_says(
     behind_proxy: Checkout, cli: Cli, proxy: FaultProxy, match: str
@@ -109,6 +111,7 @@ def test_unavailable__is_tried_again_and_then_reported(
     assert is_new(behind_proxy)
 
 
+@pytest.mark.slow
 def test_unavailable__for_good_is_no_first_publish(behind_proxy: Checkout, cli: Cli, proxy: FaultProxy) -> None:
     proxy.inject("status", ANY, times=100, status="503")
     assert "503" in publish(cli, behind_proxy).exits(5).text

@@ -138,6 +138,8 @@ def test_synth__renders_an_example_as_the_cdk8s_cli_does(
     if language == "java":
         require_toolchain("mvn", "javac")
         # Maven's downloads take minutes and are made by other tests as well.
+        # An app is let into a folder only where it exists.
+        repository.mkdir(parents=True, exist_ok=True)
         monkeypatch.setenv("MAVEN_OPTS", f"-Dmaven.repo.local={repository}")
     example, workspace = ROOT / "examples" / language, tmp_path / "workspace"
     ignored = shutil.ignore_patterns("node_modules", ".venv", "dist", "__pycache__")
