@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from cdk8s_publish.inputs.declared import INPUTS, OUTPUTS
 from support.programs import ROOT
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 NAMES = [spec.name for spec in INPUTS]
@@ -46,6 +48,25 @@ def script(name: str, *args: str, cwd: Path = ROOT) -> subprocess.CompletedProce
 def test_interfaces__are_what_the_script_writes() -> None:
     checked = script("scripts/sync_declarations.py", "--check")
     assert checked.returncode == 0, checked.stderr
+
+
+def said(path: Path) -> Iterator[str]:
+    """Yield the texts of a module that are not docstrings."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    alone = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in alone:
+            yield node.value
+
+
+def test_messages__name_no_page_that_only_a_clone_has__u8() -> None:
+    """Who uses the action or the template sees no file of this repository."""
+    texts = [text for path in sorted((ROOT / "src").rglob("*.py")) for text in said(path)]
+    interfaces = ("action.yml", ".gitlab-ci-template.yml", "entrypoint.py")
+    texts += [(ROOT / name).read_text(encoding="utf-8") for name in interfaces]
+    assert [
+        text for text in texts if re.search(r"(?<![\w/])docs/|(how-to|reference|explanation)/[\w-]+\.md", text)
+    ] == []
 
 
 def test_action__has_every_input_with_its_default() -> None:

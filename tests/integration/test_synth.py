@@ -244,7 +244,26 @@ def test_install__that_a_registry_refuses_says_where_credentials_belong(workspac
     for app, installs in (("true", f'echo "{line}"; exit 1'), (f'echo "{line}"; exit 1', "none")):
         with pytest.raises(SynthError) as error:
             render(workspace, app, installs=installs)
-        assert "private-registries.md" in error.value.hint
+        assert "a token that can only read" in error.value.hint
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "npm error code SELF_SIGNED_CERT_IN_CHAIN",
+        "npm error request to https://npm.example failed, reason: unable to get local issuer certificate",
+        "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed\nERROR: No matching distribution found for cdk8s",
+        "invalid peer certificate: UnknownIssuer",
+        "tls: failed to verify certificate: x509: certificate signed by unknown authority",
+        "PKIX path building failed: unable to find valid certification path to requested target",
+    ],
+)
+def test_install__that_meets_an_unknown_ca_names_the_variables__u8(workspace: Path, line: str) -> None:
+    for app, installs in (("true", f'echo "{line}"; exit 1'), (f'echo "{line}"; exit 1', "none")):
+        with pytest.raises(SynthError) as error:
+            render(workspace, app, installs=installs)
+        assert "NODE_EXTRA_CA_CERTS" in error.value.hint
+        assert "PIP_CERT" in error.value.hint
 
 
 class Unauthorized(BaseHTTPRequestHandler):
@@ -269,7 +288,7 @@ def test_install__does_not_ask_for_a_password(workspace: Path) -> None:
             server.shutdown()
             thread.join()
     assert "EOFError" not in error.value.evidence
-    assert "private-registries.md" in error.value.hint
+    assert "a token that can only read" in error.value.hint
 
 
 def test_synth__names_an_app_that_prints_what_it_should_write(workspace: Path) -> None:

@@ -410,4 +410,4 @@ def _refuse_contradiction(consent: ConsentInputs) -> None:
         raise InputError(f"Inputs `allow` and `refuse`: both name {both}.", hint="Take it out of one of the two.")
 
 
-_HINT = "Every input is described by `cdk8s-publish run --help` and in docs/reference/inputs.md."
+_HINT = "`cdk8s-publish run --help` describes every input."

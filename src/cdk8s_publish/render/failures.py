@@ -19,6 +19,12 @@ REFUSED = (
     r"|No matching distribution found|terminal prompts disabled"
 )
 """How npm, yarn, pip, uv, Maven, Gradle and Go say that a registry refused them or does not know a package."""
+UNTRUSTED = (
+    r"SELF_SIGNED_CERT|UNABLE_TO_(GET_ISSUER_CERT|VERIFY_LEAF_SIGNATURE)|unable to get (local )?issuer certificate"
+    r"|self[- ]signed certificate|CERTIFICATE_VERIFY_FAILED|UnknownIssuer|certificate signed by unknown authority"
+    r"|PKIX path building failed"
+)
+"""How Node.js, Python, uv, Go and Java say that they do not know who signed a server's certificate."""
 DENIED = r"Permission denied|Operation not permitted|\b(EACCES|EPERM)\b"
 """How programs say that the system does not let them."""
 
@@ -30,7 +36,13 @@ _OUT_OF_MEMORY = (
 _REGISTRY = (
     "If a private registry is asked: configuration in the home folder (.npmrc, pip.conf, settings.xml) is not read, "
     "and a variable with a credential of this run is not handed over. Put the configuration into the repository and a "
-    "token that reads into a variable of its own: docs/how-to/private-registries.md."
+    "token that can only read into a variable of its own, for example NPM_TOKEN for an .npmrc with "
+    "`//<registry>/:_authToken=${NPM_TOKEN}`, or PIP_INDEX_URL for pip."
+)
+_CERTIFICATE = (
+    "A certificate is not trusted. If a proxy or a company CA signed it, set these variables to a file in the "
+    "workspace with its CA and the public ones: NODE_EXTRA_CA_CERTS (npm, yarn, pnpm, Node.js), PIP_CERT (pip), "
+    "REQUESTS_CA_BUNDLE (poetry, pipenv), SSL_CERT_FILE (uv, Go). For Java, name a trust store in JDK_JAVA_OPTIONS."
 )
 _CONFINED = (
     "Apps and installers write only to their copy of the checkout, $HOME, $TMPDIR, $CDK8S_OUTDIR and `cache-dir`, not "
@@ -112,6 +124,8 @@ def _general_hint(done: Completed, evidence: str) -> str:
     """Return what may have gone wrong in any program that asks a registry or uses memory, if that is to be seen."""
     if done.returncode in KILLED:
         return _OUT_OF_MEMORY
+    if re.search(UNTRUSTED, evidence):
+        return _CERTIFICATE
     return _REGISTRY if re.search(REFUSED, evidence) else ""
 
 
