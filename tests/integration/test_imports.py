@@ -163,7 +163,7 @@ def test_imports__that_are_no_specs_are_left_to_the_cli(project: Project, value:
 def test_imports__say_for_which_languages_they_are_generated(project: Project) -> None:
     project.app = project.app._replace(language="javascript")
     assert project.ensure() == []
-    assert "`language` in cdk8s.yaml is none of typescript, python, go, java" in project.said[0]
+    assert "`language` in cdk8s.yaml is not one of typescript, python, go, java" in project.said[0]
 
 
 @pytest.mark.parametrize("spec", ["https://example.com/crd.yaml", "name:=https://example.com/crd.yaml", "github:a/b"])

@@ -221,7 +221,7 @@ def test_render__ends_all_apps_when_it_is_interrupted(monorepo: Monorepo, monkey
     ("directories", "path", "message"),
     [
         (("apps/*",), "dist", "would be published to dist and dist"),
-        (("apps/a", "apps/b"), "", "one of which holds the other"),
+        (("apps/a", "apps/b"), "", "which would overlap"),
         (("apps/*", "other/a"), "{app}", "would be published to a and a"),
         (("none/*",), "{app}", r"No folder that matches none/\* holds a cdk8s.yaml"),
         (("none",), "{app}", "There is no folder none in the checkout"),

@@ -221,10 +221,10 @@ def test_synth__names_an_app_that_removes_its_output_folder(workspace: Path, end
 
 @pytest.mark.parametrize("command", ["kill -9 $$", "sh -c 'kill -9 $$'; exit $?"])
 def test_synth__says_what_it_means_to_be_killed(workspace: Path, command: str) -> None:
-    with pytest.raises(SynthError, match=r"was ended by signal 9|failed with exit code 137") as error:
+    with pytest.raises(SynthError, match=r"was killed by signal 9|failed with exit code 137") as error:
         render(workspace, command)
     assert "memory" in error.value.hint
-    with pytest.raises(SynthError, match=r"was ended by signal 9|failed with exit code 137") as error:
+    with pytest.raises(SynthError, match=r"was killed by signal 9|failed with exit code 137") as error:
         render(workspace, "true", installs=command)
     assert "memory" in error.value.hint
 
@@ -490,7 +490,7 @@ def test_install__refuses_a_yarn_that_does_not_read_the_lock_file(
     (programs / "yarn").write_text(f'#!/bin/sh\n[ "$1" = --version ] && echo {version} || echo installed\n')
     (programs / "yarn").chmod(0o755)
     if is_refused:
-        with pytest.raises(SynthError, match=r"yarn 1\.22\.22 does not read this yarn\.lock") as error:
+        with pytest.raises(SynthError, match=r"yarn 1\.22\.22 can't read this yarn\.lock") as error:
             render(workspace, "true", installs="auto")
         assert "packageManager" in error.value.hint
     else:
@@ -534,11 +534,11 @@ def test_collect__publishes_a_link_inside_the_folder_as_content_and_refuses_the_
         ["chain.yaml", "deep/inside.yaml", "real.yaml"], b"a: 1"
     )
     assert [(finding.file, finding.message.removeprefix(f"{finding.file} ")) for finding in refused] == [
-        (".GIT", "is named like a git folder, which no tree can hold."),
-        ("deep/.git", "is named like a git folder, which no tree can hold."),
+        (".GIT", "is named like a git folder, which git refuses to store."),
+        ("deep/.git", "is named like a git folder, which git refuses to store."),
         ("folder", "is a link to a folder."),
-        ("loop.yaml", "is a link to nothing."),
-        ("nothing.yaml", "is a link to nothing."),
+        ("loop.yaml", "is a broken link."),
+        ("nothing.yaml", "is a broken link."),
         ("outside.yaml", "is a link that leaves the output folder."),
         ("pipe.yaml", "is neither a file nor a folder (a pipe, a socket or a device)."),
         ("through.yaml", "is a link that leaves the output folder."),

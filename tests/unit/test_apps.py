@@ -257,7 +257,7 @@ def test_install__of_the_language_beside_the_app(tmp_path: Path, above: str, bes
 
 def test_find_apps__teaches_when_nothing_says_how_the_app_is_run(tmp_path: Path) -> None:
     write(tmp_path / "deep" / "app", "cdk8s.yaml")
-    with pytest.raises(InputError, match="Nothing says how the app in the root of the checkout is run") as error:
+    with pytest.raises(InputError, match="Nothing says how to run the app in the root of the checkout") as error:
         find(tmp_path)
     assert error.value.evidence == "cdk8s.yaml was found in deep/app"
     assert "app: python main.py" in error.value.hint
@@ -268,7 +268,7 @@ def test_find_apps__teaches_when_nothing_says_how_the_app_is_run(tmp_path: Path)
     [
         ("app: [", "apps/a/cdk8s.yaml is not valid YAML"),
         ("- app", "apps/a/cdk8s.yaml must hold keys and values"),
-        ("app: '  '", "Nothing says how the app in apps/a is run"),
+        ("app: '  '", "Nothing says how to run the app in apps/a"),
         ("app: [node, main.js]", "`app` in apps/a/cdk8s.yaml must be a string, not list"),
     ],
 )

@@ -157,7 +157,7 @@ def _refuse_overlap(app: App, other: App) -> None:
         return
     raise InputError(
         f"The apps in {app.directory or '.'} and {other.directory or '.'} would be published to "
-        f"{app.path or '.'} and {other.path or '.'}, one of which holds the other.",
+        f"{app.path or '.'} and {other.path or '.'}, which would overlap.",
         hint="Give every app a folder of its own: `{app}` in the input `path` stands for the name of the "
         "app's folder and `{directory}` for the whole of it, for example `clusters/prod/{app}`.",
     )
@@ -185,7 +185,7 @@ def _app(inputs: RenderInputs, root: Path, directory: str, path: str) -> App:
     command = inputs.app or config.get("app", "")
     if not command:
         raise InputError(
-            f"Nothing says how the app in {directory or ROOT} is run.",
+            f"Nothing says how to run the app in {directory or ROOT}.",
             evidence=_candidates(root),
             hint="Set the input `app` to the command that renders the manifests, for example `python main.py`, or add "
             "it to cdk8s.yaml as `app: python main.py`. If the app is in another folder, set `working-directory`.",

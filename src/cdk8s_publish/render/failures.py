@@ -1,4 +1,4 @@
-"""What is said of a command of an app that failed: what it was, its last words, and what helps."""
+"""Errors for commands that failed: what was run, its last lines, and what to do about it."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ DENIED = r"Permission denied|Operation not permitted|\b(EACCES|EPERM)\b"
 
 _OWN_WORDS = "The lines above are the program's own words."
 _OUT_OF_MEMORY = (
-    "Nobody but the system sends that signal: most likely the memory of the machine or container was used up. Give it "
-    "more, or let fewer apps run side by side."
+    "Only the system sends that signal, most likely because the machine or container ran out of memory. Give it more, "
+    "or let fewer apps run side by side."
 )
 _REGISTRY = (
     "If a private registry is asked: configuration in the home folder (.npmrc, pip.conf, settings.xml) is not read, "
@@ -51,7 +51,7 @@ _CONFINED = (
 _STEP_TIMEOUT = "Raise the input `timeout`, or keep what is downloaded from run to run with `cache-dir`."
 _APP_TIMEOUT = (
     "The known cause: dependencies between charts (addDependency) are resolved by cdk8s in exponential time. Depend on "
-    "one object per chart, or fewer. Else raise the input `timeout`."
+    "one object per chart, or fewer. Otherwise raise the input `timeout`."
 )
 _MISSING_INSTALLER = (
     "{} is not installed here. The variant `-languages` of our image has Go, Maven, uv, poetry and pipenv; elsewhere "
@@ -88,7 +88,7 @@ def app_failure(app: App, done: Completed, timeout_s: float) -> SynthError:
     """Return the error for an app command that failed."""
     evidence = "\n".join(done.excerpt)
     if done.timed_out:
-        reason = f"The app {app.name} did not finish within {timeout_s:g} seconds and was ended."
+        reason = f"The app {app.name} did not finish within {timeout_s:g} seconds and was stopped."
         return SynthError(reason, evidence=evidence, hint=_APP_TIMEOUT)
     reason = f"The app {app.name} {_ending(done.returncode)}: {app.command}"
     return SynthError(reason, evidence=evidence, hint=_app_hint(app, done, evidence))
@@ -121,7 +121,7 @@ def _app_hint(app: App, done: Completed, evidence: str) -> str:
 
 
 def _general_hint(done: Completed, evidence: str) -> str:
-    """Return what may have gone wrong in any program that asks a registry or uses memory, if that is to be seen."""
+    """Return the hint for what can go wrong in any program, where the output shows that it did; else nothing."""
     if done.returncode in KILLED:
         return _OUT_OF_MEMORY
     if re.search(UNTRUSTED, evidence):
@@ -131,7 +131,7 @@ def _general_hint(done: Completed, evidence: str) -> str:
 
 def _ending(returncode: int) -> str:
     """Return in words how a program failed."""
-    return f"was ended by signal {-returncode}" if returncode < 0 else f"failed with exit code {returncode}"
+    return f"was killed by signal {-returncode}" if returncode < 0 else f"failed with exit code {returncode}"
 
 
 def _says_missing(program: str, line: str) -> bool:

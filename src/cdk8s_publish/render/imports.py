@@ -63,7 +63,7 @@ def ensure(app: App, folder: Path, tools: Tools) -> None:
     """
     specs, folders = _specs(app), _folders(app)
     if specs and app.language not in LANGUAGES:
-        tools.on_line(f"imports: left alone, `language` in cdk8s.yaml is none of {', '.join(LANGUAGES)}")
+        tools.on_line(f"imports: not generated, because `language` in cdk8s.yaml is not one of {', '.join(LANGUAGES)}")
     if not _is_needed(app, folder):
         return
     key = _key(app, folder, specs, tools.path)

@@ -63,7 +63,7 @@ def _refuse_too_old(manager: Manager, where: AppEnvironment, variables: Mapping[
     version = done.excerpt[-1] if done.excerpt else ""
     if re.match(manager.too_old, version):
         raise SynthError(
-            f"{manager.program} {version} does not read this {manager.files[-1]}: a later version wrote it.",
+            f"{manager.program} {version} can't read this {manager.files[-1]}: a later version wrote it.",
             hint=f"Name the version as `packageManager` in package.json (`corepack use {manager.program}@4` does that) "
             "and let Corepack run it, or install it before this step.",
         )

@@ -27,7 +27,7 @@ def collect(folder: Path) -> tuple[tuple[RenderedFile, ...], tuple[Finding, ...]
     """Return the files of an output folder, sorted by path, and the entries that can't be published.
 
     A link to a file inside the folder counts as a file with that content. `construct-metadata.json` at the root is
-    left out. Nothing outside the folder is read.
+    skipped. Nothing outside the folder is read.
     """
     root = os.path.realpath(folder)
     files: list[RenderedFile] = []
@@ -115,7 +115,7 @@ def _walk(root: str, refused: list[Finding]) -> Iterator[tuple[str, str]]:
                     else:
                         yield path, target
                 elif is_git_name(entry.name):
-                    refused.append(_refused(path, "is named like a git folder, which no tree can hold"))
+                    refused.append(_refused(path, "is named like a git folder, which git refuses to store"))
                 elif entry.is_dir(follow_symlinks=False):
                     pending.append((entry.path, path + "/"))
                 elif not entry.is_file(follow_symlinks=False):
@@ -134,7 +134,7 @@ def _link_reason(root: str, link: str) -> str:
     target = os.path.realpath(link)
     if not target.startswith(root + os.sep):
         return "is a link that leaves the output folder"
-    return "is a link to a folder" if os.path.isdir(target) else "is a link to nothing"
+    return "is a link to a folder" if os.path.isdir(target) else "is a broken link"
 
 
 def _refused(path: str, reason: str) -> Finding:

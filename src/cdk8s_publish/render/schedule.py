@@ -30,7 +30,7 @@ MEMORY_PER_APP_BYTES = 512 << 20
 CGROUP = Path("/sys/fs/cgroup")
 """Where a container sees its own limits (kernel.org, "Control Group v2")."""
 BUFFERED_LINES = 2_000
-"""Of what an app prints while others run, that many of the first and of the last lines are kept to be shown."""
+"""How many of the first lines, and how many of the last, are kept of what an app prints while others run."""
 
 
 class Task(NamedTuple):

@@ -204,7 +204,7 @@ def _refuse_printed_manifests(app: App, done: Completed) -> None:
             f"The app {app.name} printed manifests and wrote none.",
             evidence="\n".join(done.excerpt),
             hint="What is published is what it writes into the folder in CDK8S_OUTDIR: leave `--stdout` out of the app "
-            'command, or lead there what it prints: `> "$CDK8S_OUTDIR/app.yaml"`.',
+            'command, or redirect what it prints: `> "$CDK8S_OUTDIR/app.yaml"`.',
         )
 
 

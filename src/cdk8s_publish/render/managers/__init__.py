@@ -1,4 +1,4 @@
-"""What every ecosystem answers about its package managers; one module for each ecosystem answers it."""
+"""What every ecosystem says about its package managers; each has a module of its own."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Manager(NamedTuple):
 
     @property
     def signs(self) -> str:
-        """What it is recognised by, in words."""
+        """The files that it is recognised by, in words."""
         return " and ".join(self.files) + (f" with `{self.contains}`" if self.contains else "")
 
 
