@@ -163,7 +163,7 @@ class Trait(StrEnum):
     """kustomize puts a hash behind its name."""
 
     UNLABELLED = "unlabelled"
-    """It loses all its labels, for one of them is no text."""
+    """It loses all its labels, because one of them is not a string."""
 
     ENCRYPTED = "encrypted"
     """A `Secret` that SOPS encrypted: nothing of its stage is applied unless `spec.decryption` is set."""

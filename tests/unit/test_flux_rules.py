@@ -116,7 +116,7 @@ def test_rules__without_a_namespace_is_told_once_and_says_what_helps() -> None:
     (finding,) = findings({f"{n}.yaml": manifest("v1", "ConfigMap", f"{{name: c{n}}}") for n in range(7)})
     assert finding.message == (
         "No namespace is given for ConfigMap c0, ConfigMap c1, ConfigMap c2, ConfigMap c3, ConfigMap c4 and 2 more: "
-        "Flux would apply nothing, unless it is told one for all."
+        "Flux would apply nothing, unless one is set for all."
     )
     assert "spec.targetNamespace" in finding.hint
 

@@ -1,1 +1,1 @@
-"""Read manifests, hold them against the rules, and say what a publish would change."""
+"""Read manifests, apply the rules to them, and say what a publish would change."""

@@ -1,4 +1,4 @@
-"""What a publish takes away: what the branch applies today, held against what it would apply afterwards.
+"""What a publish takes away: what the branch applies today, compared with what it would apply afterwards.
 
 Both are read as a controller reads them, so a resource that is still rendered and that a kustomization file, an ignore
 file or an annotation hides counts as taken away. No number that somebody remembered is believed.

@@ -1,4 +1,4 @@
-"""Rules → findings: what must never reach the target branch, told by resource and file.
+"""Rules → findings: what must never reach the target branch, by resource and file.
 
 Only what differs from a managed tip is parsed: the rest was checked when it was published. What a changed file could
 break beyond itself, an identity rendered twice, is looked up in the unchanged files only for identities that are new.
@@ -249,7 +249,7 @@ def _helm(rendered: RenderedManifests) -> Iterator[Finding]:
 
 
 def nothing(delta: Delta) -> Finding:
-    """Say that a folder would apply nothing any more: nothing was rendered, or what was is hidden."""
+    """Say that a folder would no longer apply anything: nothing was rendered, or what was is hidden."""
     is_hidden = any(file.is_manifest and file.size for file in delta.rendered.files)
     cause = "Nothing of what the app rendered would be applied" if is_hidden else "The app rendered no resource"
     message = f"{cause}, so there is nothing to publish."
@@ -269,7 +269,7 @@ def _names(rendered: RenderedManifests) -> Iterator[Finding]:
             message = f"Flux and Argo CD apply only what {file.path} lists, not every manifest of its folder."
             yield Finding(Level.NOTICE, "kustomization", message, file.path)
         elif name == IGNORE_FILE:
-            message = f"Flux leaves out what {file.path} matches, and deletes it from the cluster."
+            message = f"Flux ignores what {file.path} matches, and deletes it from the cluster."
             yield Finding(Level.WARNING, "source-ignore", message, file.path)
         elif name == METADATA_FILE:
             message = f"{file.path} is the name of the record of what was published."

@@ -78,7 +78,7 @@ def _rendered(
 def _pairs(
     before: Sequence[Manifest], after: Sequence[Manifest], kept: Sequence[Manifest]
 ) -> Iterator[tuple[Sequence[Manifest], Sequence[Manifest]]]:
-    """Yield the documents of one resource that stand against each other: all, or those of each top-level folder.
+    """Yield the documents of one resource that are compared: all of them, or those of each top-level folder.
 
     One that is there several times may be gone from one folder and stay in the others. `kept` are those in unchanged
     files.
@@ -133,7 +133,7 @@ def _file_changes(delta: Delta, checked: Checked, old: Mapping[Sha, bytes], mask
 
 
 def _file_diff(before: bytes | None, after: bytes | None, mask: Mask) -> str:
-    """Return the diff of two texts; empty where a side is unknown, is no text, or holds a Secret that nobody parsed."""
+    """Return the diff of two texts; empty where a side is unknown, is not text, or holds an unparsed Secret."""
     if before is None or after is None or any(_SECRET_KIND.search(side) for side in (before, after)):
         return ""
     try:

@@ -1,4 +1,4 @@
-"""The documents of files, each of which is parsed once, whoever asks."""
+"""The documents of files, each of which is parsed once, however often it is asked for."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ _MAYBE_NOT_FINITE = re.compile(rb"\.(?:inf|Inf|INF|nan|NaN|NAN)")
 _NOT_FINITE_VALUE = re.compile(_NOT_FINITE)
 
 LOCAL_ANNOTATION = "config.kubernetes.io/local-config"
-"""kustomize leaves out what carries it with any value but `false` (`konfig.IgnoredByKustomizeAnnotation`)."""
+"""kustomize ignores what carries it with any value but `false` (`konfig.IgnoredByKustomizeAnnotation`)."""
 
 _HASH_ANNOTATION = "internal.config.kubernetes.io/needsHashSuffix"
 
@@ -194,7 +194,7 @@ def _marked(error: yaml.MarkedYAMLError) -> FlawError:
 
 def _manifests(path: str, text: bytes) -> Iterator[Manifest]:
     if text.startswith(b"---"):
-        raise FlawError("invalid-yaml", "text behind the dashes of a separator; put it on a line of its own")
+        raise FlawError("invalid-yaml", "text after the dashes of a separator; put it on a line of its own")
     root = compose(text)
     if root is None or _is_empty(root):
         return
@@ -227,7 +227,7 @@ def is_null(node: Node) -> bool:
 
 
 def _refuse_unreadable(root: Node) -> None:
-    """Raise for what Flux can't turn into JSON: keys that repeat or are not text, and aliases without end."""
+    """Raise for what Flux can't turn into JSON: keys that repeat or are not strings, and aliases without end."""
     visited = 0
     stack = [root]
     while stack:
@@ -254,7 +254,7 @@ def _refuse_keys(node: MappingNode) -> None:
     seen = set()
     for key, _ in node.value:
         if not isinstance(key, ScalarNode) or (not key.style and (not key.value or _is_typed(key.value))):
-            raise FlawError("invalid-yaml", "a key that is not text; put it in quotes", key.start_mark.line)
+            raise FlawError("invalid-yaml", "a key that is not a string; put it in quotes", key.start_mark.line)
         if key.value in seen:
             message = f"the key {key.value[:80]!r} is already defined in this mapping"
             raise FlawError("invalid-yaml", message, key.start_mark.line)
@@ -288,7 +288,7 @@ def _is_typed(plain: str) -> bool:
 
 
 def _items(text: bytes, node: Node, kind: str) -> Iterator[bytes]:
-    """Yield each item of a list as a document of its own, written anew because anchors may be defined elsewhere."""
+    """Yield each item of a list as a document of its own, serialized again because anchors may be defined elsewhere."""
     if _is_empty(node):
         return
     if not isinstance(node, SequenceNode):
@@ -304,14 +304,14 @@ def _resource(root: Node, top: Mapping[str, Node], metadata: Mapping[str, Node])
     missing = ", ".join(field for field, value in wanted.items() if not value)
     if missing:
         hint = "Flux and Argo CD need a fixed name: replace generateName." if "generateName" in metadata else ""
-        message = f"not a Kubernetes object, it must have {missing} as text"
+        message = f"not a Kubernetes object: it needs a string for {missing}"
         raise FlawError("not-a-resource", message, root.start_mark.line, hint)
     if version.count("/") > 1:
-        message = f"not a Kubernetes object, apiVersion {version!r} has more than one slash"
+        message = f"not a Kubernetes object: apiVersion {version!r} has more than one slash"
         raise FlawError("not-a-resource", message, root.start_mark.line)
     annotations = metadata.get("annotations")
     if annotations and not isinstance(annotations, MappingNode) and not _is_empty(annotations):
-        message = "not a Kubernetes object, its annotations are no mapping"
+        message = "not a Kubernetes object: its annotations are not a mapping"
         raise FlawError("not-a-resource", message, annotations.start_mark.line)
     return ResourceId(version.rpartition("/")[0], kind, string(metadata.get("namespace")), name)
 
@@ -344,7 +344,7 @@ def _says(node: Node, text: str) -> bool:
 
 
 def _has_lost_labels(labels: Node) -> bool:
-    """Whether one label is no text (`unstructured.NestedStringMap`): a number, a boolean, a mapping or a list."""
+    """Whether one label is not a string (`unstructured.NestedStringMap`): a number, a boolean, a mapping or a list."""
     if not isinstance(labels, MappingNode):
         return not _is_empty(labels)
     return any(map(_is_number, fields(labels).values()))

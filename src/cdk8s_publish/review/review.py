@@ -1,4 +1,4 @@
-"""Hold what was rendered against the rules and against what is published: the one entrance to this room."""
+"""Compare what was rendered with what is published, and apply the rules: the one entrance to this room."""
 
 from __future__ import annotations
 

@@ -109,7 +109,7 @@ def _fields(data: bytes) -> dict[str, Node]:
         line = data.count(b"\n", 0, len(data) - len(body)) + flaw.line + 1
         raise ValueError(f"line {line}: {flaw}") from None
     if not isinstance(root, MappingNode | None) and not is_null(root):
-        raise ValueError("it is no mapping")
+        raise ValueError("it is not a mapping")
     return fields(root)
 
 
@@ -125,7 +125,7 @@ def _is_followed(name: str, value: Node) -> bool:
 def _type_fault(top: Mapping[str, Node], *, is_top: bool) -> str:
     for name in ("apiVersion", "kind"):
         if name in top and not is_text(top[name]) and not is_null(top[name]):
-            return f"its {name} is no text"
+            return f"its {name} is not a string"
     kind = string(top.get("kind")) or "Kustomization"
     if kind not in _API_VERSIONS:
         return f"its kind is {kind}, not Kustomization"
@@ -143,7 +143,7 @@ def _field_fault(others: Iterable[str], *, is_top: bool) -> str:
     if "helmCharts" in others:
         return "it uses `helmCharts`, and Flux renders no Helm charts in kustomize"
     unknown = [name for name in others if name.lower() not in _FIELDS]
-    return f"`{unknown[0]}` is no field of kustomize" if unknown and not is_top else ""
+    return f"`{unknown[0]}` is not a field of kustomize" if unknown and not is_top else ""
 
 
 def _texts(listed: Node | None) -> Iterator[str]:
@@ -155,8 +155,8 @@ def _texts(listed: Node | None) -> Iterator[str]:
 
 def _list_fault(listed: Node | None, entries: tuple[str, ...]) -> str:
     if listed is not None and not isinstance(listed, SequenceNode) and not is_null(listed):
-        return "`resources` is no list"
-    return "" if all(entries) else "`resources` holds something that is no text"
+        return "`resources` is not a list"
+    return "" if all(entries) else "`resources` holds something that is not a string"
 
 
 def _settings(others: Mapping[str, Node]) -> Iterator[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""Names with which Flux can't cope: one such file stops all of its branch, or all of its folder."""
+"""Names that Flux can't handle: one such file stops all of its branch, or all of its folder."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def _ignored(reading: Reading) -> Iterator[Finding]:
     if files:
         names = listed(files, _LISTED)
         message = f"Flux does not apply {names}: its own list of ignored names, or a {IGNORE_FILE}, holds that."
-        hint = f"Use another name, or publish a {IGNORE_FILE} with any pattern, which puts that list out of force."
+        hint = f"Use another name, or publish a {IGNORE_FILE} with any pattern, which disables that list."
         yield Finding(Level.WARNING, "not-applied", message, files[0], hint=hint)
 
 
@@ -96,7 +96,7 @@ def _left_out(manifests: Sequence[Manifest]) -> Iterator[Finding]:
 def _lost_labels(manifests: Sequence[Manifest]) -> Iterator[Finding]:
     for manifest in manifests:
         if Trait.UNLABELLED in manifest.traits:
-            message = f"{manifest.resource} has a label that is no text, so Flux would drop all of its labels."
+            message = f"{manifest.resource} has a label that is not a string, so Flux would drop all of its labels."
             hint = "Put the value in quotes, or make it a string in the code."
             yield Finding(Level.ERROR, "lost-labels", message, manifest.file, manifest.resource, hint)
 
@@ -118,7 +118,7 @@ def _without_namespace(manifests: Sequence[Manifest], custom: Scopes) -> Iterato
     bare = [one for one in manifests if not one.resource.namespace and is_namespaced(one.resource, custom)]
     if bare:
         names = listed([str(manifest.resource) for manifest in bare], _LISTED)
-        message = f"No namespace is given for {names}: Flux would apply nothing, unless it is told one for all."
+        message = f"No namespace is given for {names}: Flux would apply nothing, unless one is set for all."
         hint = (
             "Set the namespace of the chart; or `spec.targetNamespace` in Flux's Kustomization,"
             " which moves every resource there."
