@@ -184,7 +184,7 @@ class _Parser(argparse.ArgumentParser):
     """A parser whose complaints are errors like all others."""
 
     def error(self, message: str) -> NoReturn:
-        raise InputError(f"{message[0].upper()}{message[1:]}.", hint=f"`{self.prog} --help` shows what is possible.")
+        raise InputError(f"{message[0].upper()}{message[1:]}.", hint=f"`{self.prog} --help` lists the options.")
 
 
 class _HelpFormatter(argparse.RawDescriptionHelpFormatter):

@@ -70,7 +70,7 @@ class BranchError(RemoteError):
 
 
 class LeaseLostError(RemoteError):
-    """The target branch moved between look and push, again and again; a first time is planned anew."""
+    """Other runs kept moving the target branch, and this one gave up trying again."""
 
     exit_code = 6
 

@@ -53,7 +53,7 @@ def summary(  # noqa: PLR0913  # each is a value of its own; a bundle would be u
 ) -> str:
     """Return the job summary in GitHub-flavoured Markdown, at most `limit` bytes (at least 8,000) of UTF-8.
 
-    `published_url` is the web page of the published revision. What does not fit is left out change by change, and
+    `published_url` is the web page of the published revision. What does not fit is omitted change by change, and
     counted.
     """
     head = [f"## {_words(headline(publication))}", _facts(publication, source, published_url)]
@@ -253,7 +253,7 @@ def _stage_table(stages: Sequence[Timed]) -> str:
 
 
 def _fit(values: Sequence[_T], render: Callable[[_T], str], room: int, what: str) -> str:
-    """Render as many values as there is room for, in bytes, and say how many are left out."""
+    """Render as many values as there is room for, in bytes, and say how many are omitted."""
     taken: list[str] = []
     misses = 0
     for value in values:
@@ -267,7 +267,7 @@ def _fit(values: Sequence[_T], render: Callable[[_T], str], room: int, what: str
         else:
             misses += 1
     missing = len(values) - len(taken)
-    note = f"\n\n_{_count(missing, f'more {what}')} left out for want of space._" if missing else ""
+    note = f"\n\n_{_count(missing, f'more {what}')} omitted to stay within the size limit._" if missing else ""
     return "\n".join(taken) + note
 
 

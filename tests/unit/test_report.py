@@ -245,7 +245,7 @@ def test_summary__stays_within_the_limit(count: int, limit: int) -> None:
     assert "npm ci" in page.words
     rows, details = page.tags.count("tr") - 4 - bool(count), page.tags.count("details")
     for shown, what in ((rows, "changes"), (details, "diffs"), (page.tags.count("li"), "findings")):
-        assert (f"{count - shown} more {what} left out for want of space." in page.words) is (shown < count)
+        assert (f"{count - shown} more {what} omitted to stay within the size limit." in page.words) is (shown < count)
     assert count == 0 or (rows > 0 and page.tags.count("li") > 0)
 
 
@@ -254,7 +254,7 @@ def test_summary__diff_too_big_for_it_leaves_room_for_the_others() -> None:
     publication = PUBLICATION._replace(changes=(CHANGES._replace(items=(big, *CHANGES.items)),))
     page = check_page(report.summary(publication, SOURCE, [], STAGES))
     assert page.tags.count("details") == 3
-    assert "1 more diff left out for want of space." in page.words
+    assert "1 more diff omitted to stay within the size limit." in page.words
 
 
 @pytest.mark.parametrize(

@@ -162,7 +162,7 @@ def _render(
 ) -> tuple[RenderedManifests, ...]:
     """Render the apps whose render is not known already."""
     for path in known:
-        _log.info("%s: not rendered, its fingerprint is the one of what is published", path or ".")
+        _log.info("%s: not rendered, because its fingerprint matches what is published", path or ".")
     fresh = [app for app in apps if app.path not in known]
     rendered = render(fresh, How(options, job.scratch, job.console, apps)) if fresh else ()
     return (*known.values(), *rendered)

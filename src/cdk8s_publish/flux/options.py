@@ -60,7 +60,7 @@ def _without_credential(url: str) -> str:
 
 
 def _duration(text: str) -> str:
-    """Accept what the schemas of Flux accept, but zero."""
+    """Accept what the schemas of Flux accept, except zero."""
     if not re.fullmatch(r"([0-9]+(\.[0-9]+)?(ms|s|m|h))+", text) or not re.search("[1-9]", text):
         raise ValueError("is not a duration such as `30s`, `10m` or `1h30m`")
     return text

@@ -35,7 +35,7 @@ class Section(StrEnum):
 
 
 class TargetInputs(NamedTuple):
-    """Where is published and how we get there. `path` has no leading or trailing slash; the root is an empty string."""
+    """What we publish to, and how we get in. `path` has no leading or trailing slash; the root is an empty string."""
 
     branch: str
     path: str
@@ -323,7 +323,7 @@ INPUTS: tuple[Option, ...] = (
     Option(
         "refuse",
         Section.GUARDS,
-        "Rules that only warn or inform, and shall stop the run, in the same form.",
+        "Rules that only warn or inform but should stop the run, in the same form.",
         parse_refuse,
         metavar="rules",
     ),
@@ -407,7 +407,7 @@ def parse(raw: Mapping[str, str]) -> Inputs:
 def _refuse_contradiction(consent: ConsentInputs) -> None:
     both = ", ".join(f"`{one}`" for one in consent.allow if one in consent.refuse)
     if both:
-        raise InputError(f"Inputs `allow` and `refuse`: both name {both}.", hint="Take it out of one of the two.")
+        raise InputError(f"Inputs `allow` and `refuse`: both name {both}.", hint="Remove it from one of the two.")
 
 
 _HINT = "`cdk8s-publish run --help` describes every input."

@@ -86,7 +86,7 @@ def folder(text: str) -> str:
     if any(len(part.encode(errors="surrogateescape")) > NAME_MAX_BYTES for part in parts):
         raise ValueError(f"contains a name of more than {NAME_MAX_BYTES} bytes, which can't be checked out")
     if parts and parts[0].lower().rstrip(". ") == ".github":
-        raise ValueError("is a folder in which GitHub looks for workflows; manifests have no place there")
+        raise ValueError("is a folder in which GitHub looks for workflows; manifests do not belong there")
     return "/".join(parts)
 
 
@@ -101,7 +101,7 @@ def repository(text: str) -> str:
     if separator and scheme not in {"https", "http", "ssh", "file"}:
         raise ValueError("has a scheme that git can't push to; use https:// or ssh://")
     if re.match(r"\w+://[^/@]*:(?!\d+/).*@", text):
-        raise ValueError("carries a password; hand it over in the input `token`")
+        raise ValueError("contains a password; use the input `token` for it")
     return text
 
 

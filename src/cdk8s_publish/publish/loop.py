@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from cdk8s_publish.review.review import Review
 
 RACE_LIMIT_S = 300
-"""How long a run goes on after others were faster. With 24 publishers on one branch each needs a few rounds."""
+"""How long a run keeps trying while others win the race. With 24 publishers on one branch each needs a few rounds."""
 
 TRANSIENT_ATTEMPTS = 6
 """With the pauses between them they outlast a server that restarts: a quarter of a minute, on average."""

@@ -64,7 +64,7 @@ def _publish_or_skip(
 
 
 def _folder_findings(branch: str, seen: Observed) -> Iterator[Finding]:
-    """Yield what speaks against replacing the folders of this run: content of somebody else, and other folders."""
+    """Yield the reasons not to replace the folders of this run: content of somebody else, and other folders."""
     if seen.is_foreign:
         message = (
             f"The branch `{branch}` has content that was not published by this tool: no folder of {seen.revision} has "
@@ -128,7 +128,7 @@ def _reversals(seen: Observed) -> Iterator[Finding]:
         if relation in _REVERSALS:
             message = (
                 f"What is published in `{path or '.'}` comes from a commit that is not in the history of this one: the "
-                "diff also shows what takes that back."
+                "diff also shows its changes undone."
             )
             yield Finding(Level.WARNING, _REVERSALS[relation], message)
 
@@ -138,7 +138,7 @@ _DOUBTS = {
     Relation.LEFT_BEHIND: (
         Level.NOTICE,
         "older-source",
-        "The branch that is rendered no longer holds this commit: it was rewritten or deleted since.",
+        "The branch that is rendered no longer holds this commit: it has since been rewritten or deleted.",
     ),
     Relation.DIVERGED: (
         Level.WARNING,
@@ -175,9 +175,9 @@ def _reason(findings: Sequence[Finding], relations: Mapping[str, Relation]) -> s
     rules = {finding.rule for finding in findings}
     found = set(relations.values())
     if "older-source" in rules:
-        return "a rollback was asked for"
+        return "a rollback was requested"
     if "foreign-branch" in rules:
-        return "content of somebody else is replaced, as was allowed"
+        return "content of somebody else is replaced, which was allowed"
     if found == {Relation.FIRST}:
         return "nothing was published here before"
     if found == {Relation.SAME}:

@@ -3,7 +3,7 @@
     allow: removal-budget, plain-secret:Secret/shop/*
     Allow: precious-removal:Namespace/shop the shop has closed
 
-`refuse` is the other direction: rules that only warn or inform, and shall stop the run.
+`refuse` is the other direction: rules that only warn or inform but should stop the run.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ class Origin(NamedTuple):
     """Where the manifests come from. `url` is the repository of the sources, without credentials.
 
     `is_target` is true when the target branch is in that repository; `default_branch` is its default branch where the
-    CI product says so. `is_pushed` is true when CI checked out a branch that it was told of, so that the branch holds
+    CI product says so. `is_pushed` is true when CI checked out a branch by its name, so that the branch holds
     the commit unless it was rewritten since.
 
     `relation` compares the commit recorded on the branch with the one that is rendered, `messages` returns what the

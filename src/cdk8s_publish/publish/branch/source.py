@@ -26,7 +26,7 @@ class Checkout:
     """The user's source checkout; it is only read."""
 
     def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
-        """Find the checkout that `folder` stands in.
+        """Find the checkout that `folder` is in.
 
         Raises:
             InputError: `folder` is not inside a git checkout with at least one commit.
