@@ -135,11 +135,10 @@ def reference_managers() -> Iterator[str]:
 
 def reference_flux() -> Iterator[str]:
     """Yield the table of the options of `cdk8s-publish flux`."""
-    yield from ("| option | default | | in Flux 1 |", "|---|---|---|---|")
+    yield from ("| option | default | |", "|---|---|---|")
     for option in FLUX_OPTIONS:
         default = f"`{option.default}`" if option.default else ""
-        flux1 = f"`{option.flux1}`" if option.flux1 else ""
-        yield f"| `--{option.name}` | {default} | {option.description} | {flux1} |"
+        yield f"| `--{option.name}` | {default} | {option.description} |"
 
 
 ROOMS = (

@@ -21,7 +21,7 @@ class Option(NamedTuple):
     `parse` turns text into a value, or raises ValueError whose message continues the sentence "<name>: <value> …".
     `shown` is how a refused value is quoted: a secret never, an address without its credential. `metavar` stands for
     the value in `--help`. `action_default` and `template_default` replace the default in `action.yml` and in the
-    GitLab template; `flux1` names the option of `fluxctl install` or `fluxd` that it replaces.
+    GitLab template.
     """
 
     name: str
@@ -35,7 +35,6 @@ class Option(NamedTuple):
     is_secret: bool = False
     action_default: str | None = None
     template_default: str | None = None
-    flux1: str = ""
 
     @property
     def field(self) -> str:

@@ -93,7 +93,6 @@ FLUX_OPTIONS: tuple[Option, ...] = (
         "checkout you are in.",
         _url,
         shown=values.without_userinfo,
-        flux1="--git-url",
     ),
     Option(
         "branch",
@@ -101,7 +100,6 @@ FLUX_OPTIONS: tuple[Option, ...] = (
         "Target branch that Flux watches.",
         values.branch,
         default=SPECS["branch"].default,
-        flux1="--git-branch",
     ),
     Option(
         "path",
@@ -109,17 +107,15 @@ FLUX_OPTIONS: tuple[Option, ...] = (
         "Folder on that branch that Flux applies.",
         values.folder,
         default=SPECS["path"].default,
-        flux1="--git-path",
     ),
     Option("name", "", "Name of both objects. Default: the name of the repository.", _label),
-    Option("namespace", "", "Namespace of both objects.", _label, default="flux-system", flux1="--namespace"),
+    Option("namespace", "", "Namespace of both objects.", _label, default="flux-system"),
     Option(
         "poll-interval",
         "",
         "How often Flux looks for a new commit.",
         _duration,
         default="1m",
-        flux1="--git-poll-interval",
     ),
     Option(
         "interval",
@@ -127,7 +123,6 @@ FLUX_OPTIONS: tuple[Option, ...] = (
         "How often Flux applies the manifests again, to undo drift.",
         _duration,
         default="10m",
-        flux1="--sync-interval",
     ),
     Option("retry-interval", "", "How long Flux waits after a failure.", _duration, default="2m"),
     Option(
@@ -136,21 +131,18 @@ FLUX_OPTIONS: tuple[Option, ...] = (
         "How long applying, and waiting until everything is ready, may take.",
         _duration,
         default="5m",
-        flux1="--sync-timeout",
     ),
     Option(
         "secret",
         "",
         "Secret with the credential for the repository: `username` and `password`, or `identity` and `known_hosts`.",
         _secret_name,
-        flux1="--k8s-secret-name",
     ),
     Option(
         "verify-secret",
         "",
         "Secret with the public keys of those who may sign; Flux then applies signed commits only.",
         _secret_name,
-        flux1="--git-verify-signatures-mode",
     ),
 )
 
