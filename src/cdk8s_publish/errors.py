@@ -29,7 +29,7 @@ class Cdk8sPublishError(Exception):
 
 
 class InternalError(Cdk8sPublishError):
-    """A defect of this program."""
+    """An internal error of this program; please report it."""
 
     exit_code = 1
 
