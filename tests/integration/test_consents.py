@@ -224,9 +224,7 @@ def test_refusal__about_an_app_that_is_gone_names_its_folder(cli: Cli, checkout:
 
 
 def test_foreign_branch__that_is_allowed_is_said_to_be_replaced(checkout: Checkout, cli: Cli) -> None:
-    checkout.git("checkout", "--quiet", "-b", "manifests")
-    checkout.git("push", "--quiet", "origin", "manifests")
-    checkout.git("checkout", "--quiet", "main")
+    checkout.origin.commit("manifests", {"README.md": b"by hand"})
     assert "to allow: foreign-branch" in cli.run(*RUN, cwd=checkout.path).exits(5).text
     text = cli.run(*RUN, "--allow", "foreign-branch", cwd=checkout.path).ok().text
     assert "content of somebody else is replaced" in text

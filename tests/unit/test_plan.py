@@ -40,6 +40,7 @@ def guard(tip: Tip, branch: str = "main", *, is_target: bool) -> None:
         is_pushed=True,
         relation=lambda _: Relation.FIRST,
         messages=lambda _: (),
+        shares=lambda _: False,
         holds_app=lambda _: False,
         tip=lambda _: None,
     )

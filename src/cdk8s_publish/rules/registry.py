@@ -160,7 +160,7 @@ _ALL = (
     Rule(
         "source-branch",
         Level.ERROR,
-        "the target branch is the branch that is rendered",
+        "the target branch is the branch that is rendered, or shares its history and holds no publish",
         never="publishing to it would replace your sources",
         is_about_branch=True,
     ),

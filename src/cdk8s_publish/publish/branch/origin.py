@@ -84,6 +84,7 @@ def open_sink(inputs: Inputs, source: Source, job: Job, claim: Claim) -> BranchS
         is_pushed=bool(context.branch) and not context.is_review,
         relation=history.relation,
         messages=history.messages,
+        shares=history.shares,
         holds_app=source.checkout.holds_app,
         tip=history.tip,
     )

@@ -8,7 +8,7 @@ from cdk8s_publish.git import urls
 from cdk8s_publish.model import Relation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from cdk8s_publish.model import CommitMessage, Folder, Sha, SourceRevision
 
@@ -23,7 +23,8 @@ class Origin(NamedTuple):
     the commit unless it was rewritten since.
 
     `relation` compares the commit recorded on the branch with the one that is rendered, `messages` returns what the
-    commits say that came after the recorded ones. `holds_app` says whether a folder of the source commit still holds an
+    commits say that came after the recorded ones, and `shares` says whether any of some commits is in the history of
+    the rendered one. `holds_app` says whether a folder of the source commit still holds an
     app, `tip` what a ref of the sources' repository holds now.
     """
 
@@ -34,6 +35,7 @@ class Origin(NamedTuple):
     is_pushed: bool
     relation: Callable[[Sha], Relation]
     messages: Callable[[Sequence[Sha]], tuple[CommitMessage, ...]]
+    shares: Callable[[Collection[Sha]], bool]
     holds_app: Callable[[str], bool]
     tip: Callable[[str], Sha | None]
 

@@ -46,6 +46,9 @@ SOURCE_DEPTH = 50
 NOTE_DEPTH = 50
 """How many commits of others may lie above one of ours before its note is not looked for any more."""
 
+RELATED_DEPTH = 1_000
+"""How far down a branch that none of our commits is on is compared with the history of the sources."""
+
 _GONE = re.compile(r"not our ref|unadvertised object|want \w+ not valid|does not exist")
 """What git, JGit and Azure Repos say of a commit that they don't have."""
 
@@ -74,10 +77,10 @@ class Tip(NamedTuple):
     """What the remote holds right now, as far as it concerns the target branch.
 
     `sha` and `tree` are None while the branch does not exist, `notes` while no note was ever pushed.
-    `default_branch` is where the remote's HEAD points, empty where it says nothing. `entries` are the files of the
-    branch as `git ls-tree -r -z` lists them, `managed` the folders that carry our mark. `note` is on `annotated`:
-    that is `sha`, or a commit below it where others have committed since; None where there is no note. `others` are
-    refs besides that were asked for, None where there is no such ref.
+    `default_branch` is where the remote's HEAD points, `alias` where the branch itself does; each is empty where the
+    remote says nothing. `entries` are the files of the branch as `git ls-tree -r -z` lists them, `managed` the folders
+    that carry our mark. `note` is on `annotated`: that is `sha`, or a commit below it where others have committed
+    since; None where there is no note. `others` are refs besides that were asked for, None where there is no such ref.
     """
 
     branch: str
@@ -90,6 +93,7 @@ class Tip(NamedTuple):
     note: bytes = b""
     annotated: Sha | None = None
     others: Mapping[str, Sha | None] = MappingProxyType({})
+    alias: str = ""
 
     def plain_files(self) -> dict[str, Sha]:
         """Return the plain files of the branch; links and submodules are nothing that a controller reads."""
@@ -181,7 +185,8 @@ class Repository:
         """
         doing, ref = f"Reading branch `{branch}`", f"refs/heads/{branch}"
         wanted = ("HEAD", ref, NOTES_REF, *also)
-        found, default = _remote_refs(self._talk(doing, "ls-remote", "--symref", self._name, *wanted))
+        found, aliases = _remote_refs(self._talk(doing, "ls-remote", "--symref", self._name, *wanted))
+        default, alias = aliases.get("HEAD", ""), aliases.get(ref, "")
         others = {name: found.get(name) for name in also}
         present = [name for name in (ref, NOTES_REF) if name in found]
         if present:
@@ -190,12 +195,12 @@ class Repository:
         objects = dict(self._fetched()) if present else {}
         notes, _ = objects[_NOTES] if NOTES_REF in found else (None, None)
         if ref not in found:
-            return Tip(branch, notes=notes, default_branch=default, others=others)
+            return Tip(branch, notes=notes, default_branch=default, others=others, alias=alias)
         sha, tree = objects[_TIP]
         entries = tuple(self._git.out("ls-tree", "-r", "-z", sha).split(b"\0")[:-1])
         managed = tuple(hydrator.managed_paths(entries))
         annotated, note = self._nearest_note(sha, ref) if notes else (None, b"")
-        return Tip(branch, sha, tree, notes, default, entries, managed, note, annotated, others)
+        return Tip(branch, sha, tree, notes, default, entries, managed, note, annotated, others, alias)
 
     def _fetched(self) -> Iterator[tuple[str, tuple[Sha, Sha]]]:
         """Yield name, commit and tree of each ref that was fetched."""
@@ -265,6 +270,37 @@ class Repository:
         self._talk("Reading files", "-c", "fetch.negotiationAlgorithm=noop", *options, self._name, stdin=lines)
         found = dict(_batch(self._talk("Reading files", "cat-file", "--batch", stdin=lines)))
         return {name: found[Sha(sha)] for name, sha in wanted.items()}
+
+    def history_of_others(self, tip: Tip) -> frozenset[Sha]:
+        """Return the newest commits of the branch; none where one in its line of first parents is ours.
+
+        What we have published to was compared with the sources before.
+        """
+        if tip.sha is None or self._is_ours(tip.sha):
+            return frozenset()
+        if self._has_parent(tip.sha):
+            self._deepen(tip, RELATED_DEPTH)
+        line = self._git.out("rev-list", "--first-parent", tip.sha).split()
+        commits = self._git.out("cat-file", "--batch", stdin=[sha + b"\n" for sha in line])
+        if any(_OUR_COMMIT.search(content) for _, content in _batch(commits)):
+            return frozenset()
+        return self._commits(tip.sha)
+
+    def history(self, sha: Sha) -> frozenset[Sha]:
+        """Return a commit of the remote and those before it, fetched without their folders."""
+        self._fetch("Reading the history", sha, options=("--filter=tree:0", f"--depth={RELATED_DEPTH}"))
+        return self._commits(sha)
+
+    def _commits(self, sha: Sha) -> frozenset[Sha]:
+        return frozenset(map(Sha, self._git.out("rev-list", sha).decode().split()))
+
+    def _is_ours(self, sha: Sha) -> bool:
+        return bool(_OUR_COMMIT.search(self._git.out("cat-file", "commit", sha)))
+
+    def _deepen(self, tip: Tip, depth: int) -> None:
+        """Fetch more commits of the branch, without their folders."""
+        ref = f"+refs/heads/{tip.branch}:refs/private/line"
+        self._fetch("Reading the history of the branch", ref, options=("--filter=tree:0", f"--depth={depth}"))
 
     def relation(self, recorded: Sha, own: Sha) -> Relation:
         """Compare two commits of the remote by fetching commits without trees, a few first, then all.
@@ -356,10 +392,8 @@ class Repository:
                 line.append(sha)
             if not self._has_parent(line[-1]):
                 return line, ()
-            # The history goes on where our copy of it ends: commits alone, without folders.
-            depth = max(NOTE_DEPTH, 4 * len(line))
-            ref = f"+refs/heads/{tip.branch}:refs/private/line"
-            self._fetch("Reading the history of the branch", ref, options=("--filter=tree:0", f"--depth={depth}"))
+            # The history goes on where our copy of it ends.
+            self._deepen(tip, max(NOTE_DEPTH, 4 * len(line)))
 
     def _with_parents(self, sha: Sha, parents: Sequence[Sha]) -> Sha:
         head, separator, message = self._git.out("cat-file", "commit", sha).partition(b"\n\n")
@@ -406,16 +440,16 @@ def _refuse_files(tip: Tip, paths: Iterable[str]) -> None:
                 )
 
 
-def _remote_refs(listing: bytes) -> tuple[dict[str, Sha], str]:
-    """Read `git ls-remote --symref`: refs by name, and the branch that HEAD points to."""
-    refs, default = dict[str, Sha](), ""
+def _remote_refs(listing: bytes) -> tuple[dict[str, Sha], dict[str, str]]:
+    """Read `git ls-remote --symref`: refs by name, and the branches that names point to (HEAD, and symbolic refs)."""
+    refs, aliases = dict[str, Sha](), dict[str, str]()
     for line in os.fsdecode(listing).splitlines():
         value, _, name = line.partition("\t")
-        if name == "HEAD" and value.startswith("ref: "):
-            default = value.removeprefix("ref: ").removeprefix("refs/heads/")
-        elif not value.startswith("ref: "):
+        if value.startswith("ref: "):
+            aliases[name] = value.removeprefix("ref: ").removeprefix("refs/heads/")
+        else:
             refs[name] = Sha(value)
-    return refs, default
+    return refs, aliases
 
 
 def _batch(out: bytes) -> Iterator[tuple[Sha, bytes]]:

@@ -19,7 +19,7 @@ from cdk8s_publish.publish.sink import Claim, Observed
 from cdk8s_publish.rules.findings import raise_for_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from cdk8s_publish.inputs.declared import CommitInputs
     from cdk8s_publish.model import Folder, RenderedManifests, Sha
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _BRANCH_HINT = "Set the input `branch` to a branch of its own, for example `manifests`."
+_NEW_BRANCH_HINT = (
+    "Set the input `branch` to one that does not exist yet; the first publish makes it, with a history of its own."
+)
 
 
 class CommitStyle(NamedTuple):
@@ -65,6 +68,7 @@ class BranchSink:
         limit = self._style.inputs.history.limit or 1
         tip = self._repository.look(self.name, depth=limit, also=_source_refs(self._origin))
         guard_branch(self._origin, tip)
+        guard_history(self._origin, tip, self._repository.history_of_others(tip))
         abandoned = self._abandoned(tip)
         folders = (*self._repository.folders(tip, self.claim.paths), *abandoned)
         own = {folder.path for folder in folders}
@@ -253,19 +257,37 @@ def guard_branch(origin: Origin, tip: Tip) -> None:
     raise_for_errors(_branch_findings(origin, tip), BranchError)
 
 
+def guard_history(origin: Origin, tip: Tip, history: Collection[Sha]) -> None:
+    """Refuse a branch that holds the sources under another name: its `history` is theirs.
+
+    Raises:
+        BranchError: the branch and the commit that is rendered have commits in common.
+
+    """
+    if not history or not origin.shares(history):
+        return
+    message = (
+        f"`{tip.branch}` has commits in common with {origin.revision}, and no publish among them: it is a branch of "
+        "your sources, or was made from one."
+    )
+    raise_for_errors([Finding(Level.ERROR, "source-branch", message, hint=_NEW_BRANCH_HINT)], BranchError)
+
+
 def _branch_findings(origin: Origin, tip: Tip) -> list[Finding]:
     source = origin.revision
-    is_source = origin.is_target and tip.branch == source.branch
+    names = {tip.branch, tip.alias} - {""}
+    called = f"`{tip.branch}` is another name of `{tip.alias}`, " if tip.alias else f"`{tip.branch}` is "
+    is_source = origin.is_target and source.branch in names
     # A repository may have names that we can't compare, and a detached HEAD says no branch: the commit tells as well.
     is_rendered = tip.sha == source.sha and source.branch in {"", tip.branch}
     if is_source or is_rendered:
-        message = f"`{tip.branch}` is the branch that is being rendered; publishing to it would replace your sources."
+        message = f"{called}the branch that is being rendered; publishing to it would replace your sources."
         return [Finding(Level.ERROR, "source-branch", message, hint=_BRANCH_HINT)]
     defaults = {tip.default_branch, origin.default_branch if origin.is_target else ""}
     # An empty repository makes the first branch that is pushed its default: such a branch is ours from the start.
     is_ours = tip.is_managed and not origin.is_target
-    if tip.branch in defaults and not is_ours:
-        message = f"`{tip.branch}` is the default branch of the repository; it is never overwritten."
+    if names & defaults and not is_ours:
+        message = f"{called}the default branch of the repository; it is never overwritten."
         return [Finding(Level.ERROR, "default-branch", message, hint=_BRANCH_HINT)]
     return []
 

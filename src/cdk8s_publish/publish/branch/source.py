@@ -6,14 +6,14 @@ import logging
 import os
 from typing import TYPE_CHECKING
 
-from cdk8s_publish.errors import InputError, RemoteError
+from cdk8s_publish.errors import InputError, RemoteError, TransientRemoteError
 from cdk8s_publish.git.history import MESSAGES_MAXIMUM, message, new_messages
 from cdk8s_publish.git.process import GitRunner, relation
 from cdk8s_publish.git.urls import absolute, split_credential
 from cdk8s_publish.model import CONFIG_FILE, Relation, Sha, SourceRevision
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
     from cdk8s_publish.model import CommitMessage
@@ -46,7 +46,7 @@ class Checkout:
         root, shallow, head, ref = os.fsdecode(out).rstrip("\n").rsplit("\n", 3)
         self.root = root
         self.head = Sha(head)
-        self._is_shallow = shallow == "true"
+        self.is_shallow = shallow == "true"
         # Empty on a detached HEAD, which git calls by its own name.
         self._branch = ref.removeprefix("refs/heads/") if ref.startswith("refs/heads/") else ""
 
@@ -76,10 +76,14 @@ class Checkout:
     def relation(self, recorded: Sha, own: Sha) -> Relation | None:
         """Compare two commits by local history alone; None where that can't tell (a shallow checkout)."""
         known = relation(self._runner, recorded, own)
-        if known is None and not self._is_shallow:
+        if known is None and not self.is_shallow:
             code, _, _ = self._runner.run("cat-file", "-e", f"{recorded}^{{commit}}")
             return None if code else Relation.DIVERGED
         return known
+
+    def history(self) -> frozenset[Sha]:
+        """Return HEAD and the commits before it, as far as they are here."""
+        return frozenset(map(Sha, self._runner.out("rev-list", self.head).decode().split()))
 
     def holds_app(self, directory: str) -> bool:
         """Whether the checked out commit has an app in a folder: a cdk8s.yaml, or any file where an input named it."""
@@ -123,6 +127,28 @@ class SourceHistory:
         if recorded not in self._known:
             self._known[recorded] = self._checkout.relation(recorded, self._checkout.head) or self._ask(recorded)
         return self._known[recorded]
+
+    def shares(self, commits: Collection[Sha]) -> bool:
+        """Whether any of `commits` is the checked out one, or before it.
+
+        What a shallow checkout does not know is asked of its remote; where that can't be asked, nothing is shared.
+
+        Raises:
+            TransientRemoteError: it may be possible to ask a moment later.
+
+        """
+        if not self._checkout.history().isdisjoint(commits):
+            return True
+        remote = self._opened() if self._checkout.is_shallow else None
+        if remote is None:
+            return False
+        try:
+            return not remote.history(self._checkout.head).isdisjoint(commits)
+        except TransientRemoteError:
+            raise
+        except RemoteError as error:
+            _log.info("The histories of the sources and the branch can't be compared: %s", error)
+            return False
 
     def tip(self, ref: str) -> Sha | None:
         """Return what a ref of the remote holds now; None where there is no such ref, or no remote.
