@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "src"))
 
 from cdk8s_publish import errors  # noqa: E402
+from cdk8s_publish.ci.pull_requests import SIGNS  # noqa: E402
 from cdk8s_publish.flux.options import FLUX_OPTIONS  # noqa: E402
 from cdk8s_publish.inputs.declared import INPUTS, OUTPUTS, PREFIX, Section  # noqa: E402
 from cdk8s_publish.render.dependencies import ECOSYSTEMS  # noqa: E402
@@ -133,6 +134,16 @@ def reference_managers() -> Iterator[str]:
         yield ""
 
 
+def reference_pull_requests() -> Iterator[str]:
+    """Yield the table of the variables that say that a pull request is built."""
+    yield from ("| product | a pull request is built where | |", "|---|---|---|")
+    for sign in SIGNS:
+        values = " or ".join(f"`{value}`" for value in sign.values)
+        names = " or ".join(f"`{name}`" for name in sign.variables)
+        condition = f"is {values}" if values else "is set, and says neither `false` nor `0`"
+        yield f"| {sign.product} | {names} {condition} | {f'with `{sign.mark}`' if sign.mark else ''} |"
+
+
 def reference_flux() -> Iterator[str]:
     """Yield the table of the options of `cdk8s-publish flux`."""
     yield from ("| option | default | |", "|---|---|---|")
@@ -206,7 +217,10 @@ PARTS: Mapping[str, Mapping[str, Iterator[str]]] = {
         "rules on the branch": reference_rules(is_about_branch=True),
     },
     "docs/reference/exit-codes.md": {"exit codes": reference_exit_codes()},
-    "docs/reference/detection.md": {"package managers": reference_managers()},
+    "docs/reference/detection.md": {
+        "package managers": reference_managers(),
+        "pull requests": reference_pull_requests(),
+    },
     "docs/development/architecture.md": {"rooms": architecture()},
     "docs/reference/flux.md": {"options": reference_flux()},
 }

@@ -167,3 +167,30 @@ def test_app__with_a_job_of_its_own_is_not_gone_for_the_others__b5(checkout: Che
     cli.run(*RUN, "--working-directory", "apps/*", "--path", "prod/{app}", cwd=checkout.path).ok()
     assert "prod/legacy/m.yaml" in state(checkout.origin)
     assert "prod/a/m.yaml" in state(checkout.origin)
+
+
+@pytest.mark.parametrize(
+    ("pull_request", "branch"),
+    [
+        (
+            {"JENKINS_URL": "https://ci.example", "CHANGE_ID": "7"},
+            {"JENKINS_URL": "https://ci.example", "BRANCH_NAME": "main"},
+        ),
+        (
+            {"TRAVIS": "true", "TRAVIS_PULL_REQUEST": "7"},
+            {"TRAVIS": "true", "TRAVIS_PULL_REQUEST": "false"},
+        ),
+    ],
+    ids=["jenkins", "travis"],
+)
+def test_review__of_any_product_ends_with_the_diff(
+    checkout: Checkout, cli: Cli, tmp_path: Path, pull_request: dict[str, str], branch: dict[str, str]
+) -> None:
+    job = checkout.ci_checkout(tmp_path / "job")
+    before = checkout.origin.refs()
+    done = cli.run(*RUN, cwd=job.path, **pull_request).ok()
+    assert "Publishing would make" in done.stdout
+    assert list(pull_request)[1] in done.text
+    assert checkout.origin.refs() == before
+    cli.run(*RUN, cwd=job.path, **branch).ok()
+    assert "dist/web.yaml" in state(checkout.origin)

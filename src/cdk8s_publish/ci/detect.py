@@ -20,4 +20,4 @@ def detect(environ: Mapping[str, str]) -> CIProvider:
         return GitHub(environ)
     if environ.get("GITLAB_CI") == "true":
         return GitLab(environ)
-    return Shell()
+    return Shell(environ)

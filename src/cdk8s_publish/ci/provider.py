@@ -17,7 +17,8 @@ class CIContext(NamedTuple):
     `workspace` is where the job's checkout is, `branch` the branch or, where it `is_tag`, the tag that is being built:
     a detached HEAD does not know. `remote_url` is the repository that was checked out, without credentials, and
     `server_url` its server, below which a short name such as `owner/name` is found. `username` goes with a token.
-    `is_review` is true for pull and merge requests.
+    `is_review` is true for pull and merge requests; `review_evidence` is the variable that says so, where that is not
+    plain from the product.
     """
 
     workspace: str = ""
@@ -28,6 +29,7 @@ class CIContext(NamedTuple):
     username: str = "git"
     is_tag: bool = False
     is_review: bool = False
+    review_evidence: str = ""
     is_debug: bool = False
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from cdk8s_publish.ci.provider import CIContext
+from cdk8s_publish.ci.pull_requests import pull_request_evidence
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,9 +26,12 @@ class Shell:
     commit_path = ""
     is_interactive = True
 
+    def __init__(self, environ: Mapping[str, str] = MappingProxyType({})) -> None:
+        self._evidence = pull_request_evidence(environ)
+
     def context(self) -> CIContext:
-        """Know nothing: everything is read from the checkout."""
-        return CIContext()
+        """Know whether a pull request is built, and nothing else: the rest is read from the checkout."""
+        return CIContext(is_review=bool(self._evidence), review_evidence=self._evidence)
 
     def denied_paths(self) -> tuple[Path, ...]:
         """Return none: there are no files that anybody obeys."""

@@ -53,6 +53,8 @@ def describe(inputs: Inputs, job: Job) -> Source:
     context = job.provider.context()
     checkout = Checkout(_first_folder(job.workspace, inputs.render.working_directory[0]), job.git_environ)
     remotes = find_remotes(inputs.target, context, checkout.remote_url(), job.workspace)
+    if context.review_evidence:
+        _log.info("A pull request is built, says %s; `mode: publish` publishes all the same", context.review_evidence)
     url = commit_url(job.provider, remotes.source.url, checkout.head)
     if job.provider.is_interactive and checkout.is_modified():
         _log.warning("The checkout has changes that are not committed; they are rendered too.")
