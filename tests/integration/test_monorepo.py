@@ -8,12 +8,12 @@ import pytest
 
 from support.checkouts import Checkout, config_map
 from support.git_http import TOKEN
+from support.remotes import Remote, git
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from support.git_http import GitHttpServer
-    from support.remotes import Remote
     from support.runner import Cli
 
 RUN = ("run", "--install", "none", "--working-directory", "apps/*", "--path", "clusters/prod/{app}")
@@ -134,3 +134,25 @@ def test_monorepo__asks_the_server_no_more_often_for_many_apps(
         cli.run(*arguments, cwd=monorepo.path, INPUT_TOKEN=TOKEN).ok()
         asked.append(len(http_server.requests()) - before)
     assert asked[0] == asked[1]
+
+
+def test_app__in_the_root_is_called_after_its_repository__k46(cli: Cli, tmp_path: Path) -> None:
+    checkout = Checkout.create(tmp_path / "first", {"web.yaml": config_map("web")})
+    origin = checkout.origin.path.rename(checkout.origin.path.with_name("shop.git"))
+    run = ("run", "--install", "none", "--path", "clusters/{app}")
+    for name in ("workspace", "shop-copy2"):
+        copy = tmp_path / name
+        git("clone", "--quiet", origin, copy, cwd=tmp_path)
+        cli.run(*run, cwd=copy).ok()
+        assert set(Remote(origin).files("manifests")) == {
+            "clusters/shop/web.yaml",
+            "clusters/shop/hydrator.metadata",
+        }
+
+
+def test_app__in_the_root_of_a_checkout_without_a_remote_is_called_after_its_folder(
+    checkout: Checkout, remote: Remote, cli: Cli
+) -> None:
+    checkout.git("remote", "remove", "origin")
+    cli.run("--install", "none", "--path", "{app}", "--repository", str(remote.path), cwd=checkout.path).ok()
+    assert f"{checkout.path.name}/web.yaml" in remote.files("manifests")

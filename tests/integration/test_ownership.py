@@ -194,3 +194,28 @@ def test_review__of_any_product_ends_with_the_diff(
     assert checkout.origin.refs() == before
     cli.run(*RUN, cwd=job.path, **branch).ok()
     assert "dist/web.yaml" in state(checkout.origin)
+
+
+def test_folder__that_an_app_was_published_to_before_is_pointed_out__d14(checkout: Checkout, cli: Cli) -> None:
+    cli.run(*RUN, cwd=checkout.path).ok()
+    done = cli.run(*RUN, "--path", "out", cwd=checkout.path).ok()
+    assert "warning former-folder" in done.text
+    assert "`dist`" in done.text
+    assert {"dist/web.yaml", "out/web.yaml"} <= state(checkout.origin).keys()
+    assert "former-folder" not in cli.run(*RUN, "--path", "out", cwd=checkout.path).ok().text  # once
+
+
+def test_folder__beside_that_of_another_app_branch_or_repository_is_no_former_one(
+    checkout: Checkout, cli: Cli, tmp_path: Path
+) -> None:
+    three_apps(checkout)
+    for name in ("a", "b"):
+        done = cli.run(*RUN, "--working-directory", f"apps/{name}", "--path", name, cwd=checkout.path).ok()
+        assert "former-folder" not in done.text
+    checkout.git("switch", "--quiet", "--create", "staging")
+    checkout.git("push", "--quiet", "origin", "staging")
+    staging = ("--working-directory", "apps/a", "--path", "staging")
+    assert "former-folder" not in cli.run(*RUN, *staging, cwd=checkout.path).ok().text
+    other = other_repository(tmp_path)
+    to_first = ("--repository", str(checkout.origin.path), "--path", "other")
+    assert "former-folder" not in cli.run(*RUN, *to_first, cwd=other.path).ok().text

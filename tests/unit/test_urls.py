@@ -11,6 +11,7 @@ from cdk8s_publish.git.urls import (
     is_short,
     normal,
     over_ssh,
+    repository_name,
     sibling,
     split_credential,
 )
@@ -113,3 +114,20 @@ def test_over_ssh__keeps_what_is_no_web_address() -> None:
 def test_normal__case_of_a_path_counts_only_where_the_server_tells_it_apart() -> None:
     assert normal("https://github.com/Acme/Shop") == normal("git@github.com:acme/shop.git")
     assert normal("https://git.example/Acme/Shop") != normal("https://git.example/acme/shop")
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("https://github.com/Acme/Shop.git", "Shop"),
+        ("https://github.com/acme/shop/", "shop"),
+        ("git@git.example:shop.git", "shop"),
+        ("ssh://git@git.example:22/team/shop", "shop"),
+        ("/srv/git/shop.git/", "shop"),
+        ("/home/ada/shop/.git", "shop"),
+        ("..", ""),
+        ("", ""),
+    ],
+)
+def test_repository_name__is_what_a_clone_is_called(url: str, name: str) -> None:
+    assert repository_name(url) == name

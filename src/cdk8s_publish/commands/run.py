@@ -86,7 +86,7 @@ def publish(inputs: Inputs, job: Job) -> Result:
     job.console.mask(source.remotes.source.token)
     options = run_as(inputs.render, job, source.root, (*inputs.secrets, source.remotes.source.token))
     folders = relative_folders(inputs.render, job.workspace, source.root)
-    apps = find_apps(inputs.render, source.root, folders, inputs.target.path)
+    apps = find_apps(inputs.render, source.root, folders, inputs.target.path, source.name)
     sink = open_sink(inputs, source, job, _claim(inputs, source, apps, folders, _fingerprints(apps, options, job)))
     choose = partial(decide, inputs.target, inputs.consent, is_review=job.provider.context().is_review)
     attempt = _look(sink, choose, options, job)
@@ -118,7 +118,7 @@ def _claim(
     return Claim(
         directories={app.path: app.directory or "." for app in apps},
         patterns=tuple(folder for folder in folders if is_pattern(folder)),
-        path_of=lambda directory: discover.target_path(inputs.target.path, directory, source.root.name),
+        path_of=lambda directory: discover.target_path(inputs.target.path, directory, source.name),
         fingerprints=known_by,
         ref=source.revision.ref,
     )

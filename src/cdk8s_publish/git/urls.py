@@ -36,6 +36,12 @@ def sibling(url: str, name: str) -> str:
     return ""
 
 
+def repository_name(url: str) -> str:
+    """Return the last part of an address, as the server writes it: what a clone of it is called."""
+    name = re.split(r"[/:]", url.rstrip("/").removesuffix(".git").rstrip("/"))[-1]
+    return "" if name in {".", ".."} else name
+
+
 def over_ssh(url: str) -> str:
     """Return the SSH address of a repository that is known by its http(s) URL."""
     match = re.fullmatch(r"https?://([^/:]+)(?::\d+)?/(.*)", url)

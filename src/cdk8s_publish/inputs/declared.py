@@ -118,7 +118,8 @@ INPUTS: tuple[Option, ...] = (
         Section.TARGET,
         "Folder on the target branch that receives the rendered manifests (`spec.path` of the Flux Kustomization). "
         "Only this folder is replaced; everything beside it stays. Use `.` for the root of the branch. With several "
-        "apps `{app}` stands for the name of an app's folder and `{directory}` for the whole of it.",
+        "apps `{app}` stands for the name of an app's folder, or of the repository for one in its root, and "
+        "`{directory}` for the whole of it.",
         values.folder,
         default="dist",
         metavar="folder",

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from cdk8s_publish.publish.sink import Observed
     from cdk8s_publish.rules.consent import Consent
 
+_NAMED = 5
+"""How many folders a message names."""
+
 _HINT = "Choose another `branch` or `path`."
 
 
@@ -72,6 +75,8 @@ def _folder_findings(branch: str, seen: Observed) -> Iterator[Finding]:
         )
         yield Finding(Level.ERROR, "foreign-branch", message, hint=_HINT)
         return
+    if seen.former:
+        yield _former_folder(branch, seen.former)
     for folder in seen.folders:
         for other in seen.others:
             if _holds(folder.path, other) or _holds(other, folder.path):
@@ -109,6 +114,18 @@ def _foreign_folder(branch: str, folder: Folder, owner: str) -> Finding:
         f"{'s' * (count != 1)} would be replaced."
     )
     return Finding(Level.ERROR, "foreign-folder", message, hint=_HINT)
+
+
+def _former_folder(branch: str, former: Sequence[str]) -> Finding:
+    count = len(former)
+    more = f", and {count - _NAMED} more" if count > _NAMED else ""
+    names = ", ".join(f"`{path or '.'}`" for path in former[:_NAMED])
+    message = (
+        f"What is rendered here was published to {names}{more} on `{branch}` before; that stays as it is, and goes on "
+        "being applied where it is."
+    )
+    hint = "If nothing applies it any more, remove it from the branch: a commit of yours stays."
+    return Finding(Level.WARNING, "former-folder", message, hint=hint)
 
 
 def _holds(folder: str, other: str) -> bool:

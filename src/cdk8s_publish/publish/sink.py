@@ -52,7 +52,8 @@ class Observed(NamedTuple):
     `is_foreign` is true when the target has content, and none of it was published by us. `relations` says for each
     folder how the source commit of this run relates to the one recorded there, `messages` are those of the commits
     since then. `files` are all plain files of the target, with their digests. `owners` says who has published a folder
-    that is not ours, `other_refs` from which other branch (or `refs/tags/*`) one that is ours was published last.
+    that is not ours, `former` are folders to which an app was published that has none yet where this run publishes it,
+    `other_refs` says from which other branch (or `refs/tags/*`) one that is ours was published last.
     `state` is the sink's own.
     """
 
@@ -65,6 +66,7 @@ class Observed(NamedTuple):
     files: Mapping[str, Sha] = MappingProxyType({})
     owners: Mapping[str, str] = MappingProxyType({})
     other_refs: Mapping[str, str] = MappingProxyType({})
+    former: tuple[str, ...] = ()
     messages: tuple[CommitMessage, ...] = ()
     state: object = None
 

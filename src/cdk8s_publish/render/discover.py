@@ -90,11 +90,13 @@ def relative_folders(inputs: RenderInputs, base: Path, root: Path) -> tuple[str,
     return tuple(os.path.normpath(f"{prefix}/{folder}") for folder in inputs.working_directory)
 
 
-def find_apps(inputs: RenderInputs, root: Path, folders: tuple[str, ...], path: str) -> tuple[App, ...]:
+def find_apps(
+    inputs: RenderInputs, root: Path, folders: tuple[str, ...], path: str, root_name: str = ""
+) -> tuple[App, ...]:
     """Return the apps in `folders` of the checkout at `root`, sorted by folder, and log which they are.
 
     A pattern such as `apps/*` means the apps that it matches. In the input `path`, `{app}` stands for the name of an
-    app's folder and `{directory}` for the whole of it.
+    app's folder and `{directory}` for the whole of it. The app in the root is called `root_name`, or else as the root.
 
     Raises:
         InputError: a folder that is not there, a cdk8s.yaml that can't be read, nothing that says how the app is run,
@@ -104,7 +106,7 @@ def find_apps(inputs: RenderInputs, root: Path, folders: tuple[str, ...], path: 
     matched = set[str]()
     for given in folders:
         matched |= _matches(root, _normal(given), inputs.app)
-    found = tuple(_app(inputs, root, folder, path) for folder in sorted(matched))
+    found = tuple(_app(inputs, root, folder, path, root_name or root.name) for folder in sorted(matched))
     for app, other in permutations(found, 2):
         _refuse_overlap(app, other)
     for app in found:
@@ -174,7 +176,7 @@ def _normal(directory: str) -> str:
     return "" if normal == "." else normal
 
 
-def _app(inputs: RenderInputs, root: Path, directory: str, path: str) -> App:
+def _app(inputs: RenderInputs, root: Path, directory: str, path: str, root_name: str) -> App:
     folder = root / directory
     if not folder.is_dir():
         raise InputError(
@@ -193,11 +195,11 @@ def _app(inputs: RenderInputs, root: Path, directory: str, path: str) -> App:
     language = config.get("language", "")
     installation = plan_installation(root, directory, language, command, inputs.install)
     return App(
-        name=directory.rpartition("/")[2] or root.name,
+        name=directory.rpartition("/")[2] or root_name,
         directory=directory,
         language=language or installation.ecosystem,
         command=command,
-        path=target_path(path, directory, root.name),
+        path=target_path(path, directory, root_name),
         output=inputs.output or config.get("output") or None,
         before=inputs.before_synth,
         install=installation.steps,

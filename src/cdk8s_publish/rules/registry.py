@@ -184,6 +184,12 @@ _ALL = (
         is_about_branch=True,
     ),
     Rule(
+        "former-folder",
+        Level.WARNING,
+        "the app comes to a new folder, and the one that it was published to before stays",
+        is_about_branch=True,
+    ),
+    Rule(
         "other-source",
         Level.WARNING,
         "the folder was published from another branch: the run ends with the diff",

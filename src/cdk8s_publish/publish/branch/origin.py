@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from cdk8s_publish.ci.provider import commit_url
 from cdk8s_publish.errors import InputError
 from cdk8s_publish.git.process import frozen_config
+from cdk8s_publish.git.urls import repository_name
 from cdk8s_publish.inputs.values import is_pattern
 from cdk8s_publish.publish.branch.ownership import Origin
 from cdk8s_publish.publish.branch.remotes import Remotes, find_remotes
@@ -41,6 +42,11 @@ class Source(NamedTuple):
     def root(self) -> Path:
         """The root of the checkout."""
         return Path(self.checkout.root)
+
+    @property
+    def name(self) -> str:
+        """What the repository is called: its remote knows, and the folder of a checkout may have any name."""
+        return repository_name(self.remotes.source.url) or self.root.name
 
 
 def describe(inputs: Inputs, job: Job) -> Source:

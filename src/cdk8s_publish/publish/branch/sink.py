@@ -84,6 +84,7 @@ class BranchSink:
             files=tip.plain_files(),
             owners=self._owners(folders, relations),
             other_refs=_other_refs(folders, origin),
+            former=self._former(tip, folders),
             messages=self._origin.messages(sorted({folder.record for folder in folders if folder.record})),
             state=tip,
         )
@@ -151,6 +152,22 @@ class BranchSink:
         others = [path for path in tip.managed if path not in self.claim.directories]
         ours = [folder for folder in self._repository.folders(tip, others) if self._was_ours(folder)]
         return tuple(folder for folder in ours if not self._is_still_there(folder))
+
+    def _former(self, tip: Tip, folders: Sequence[Folder]) -> tuple[str, ...]:
+        """Return other folders that hold what was published of the apps that come to a folder of their own now.
+
+        They may be those of another environment of the same app, which only people can tell.
+        """
+        new = {self.claim.directories[folder.path] for folder in folders if not (folder.files or folder.is_managed)}
+        if not new:
+            return ()
+        own = {folder.path for folder in folders}
+        others = self._repository.folders(tip, [path for path in tip.managed if path not in own])
+        return tuple(other.path for other in others if other.directory in new and self._has_our_source(other))
+
+    def _has_our_source(self, folder: Folder) -> bool:
+        is_same = urls.normal(folder.source_url) == urls.normal(self._origin.url)
+        return is_same and folder.source_ref in {"", self._origin.revision.ref}
 
     def _is_still_there(self, folder: Folder) -> bool:
         if not self._origin.holds_app(folder.directory or "."):
