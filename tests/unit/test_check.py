@@ -134,7 +134,8 @@ def test_check__helm_chart(rendering: Rendering) -> None:
         ("dist", "hydrator.metadata", "error reserved-name hydrator.metadata"),
         ("dist", "sub/hydrator.metadata", "error reserved-name sub/hydrator.metadata"),
         ("", ".github/workflows/a.txt", "error workflow-file .github/workflows/a.txt"),
-        (".github", "workflows/a.txt", "error workflow-file workflows/a.txt"),
+        ("", ".gitmodules", "error git-configuration .gitmodules"),
+        ("docs", "CODEOWNERS", "warning obeyed-file CODEOWNERS"),
     ],
 )
 def test_check__names_that_change_what_the_folder_is(rendering: Rendering, path: str, name: str, expected: str) -> None:

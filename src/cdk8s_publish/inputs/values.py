@@ -10,6 +10,7 @@ import re
 from typing import NamedTuple
 
 from cdk8s_publish.git.names import NAME_MAX_BYTES, is_git_name, is_ref_name
+from cdk8s_publish.git.obeyed import obeyed
 
 TIMEOUT_MAX_S = 24 * 3600
 
@@ -76,18 +77,27 @@ def branch(text: str) -> str:
 
 def folder(text: str) -> str:
     """Take a folder of the branch; return it without outer slashes, the root as an empty string."""
-    parts = [part for part in text.split("/") if part not in {"", "."}]
-    if any(part == ".." for part in parts) or re.search(r"[\x00-\x1f\x7f\\]", text):
-        raise ValueError("is not a folder on the branch, for example `dist` or `clusters/production`")
+    path = "/".join(part for part in text.split("/") if part not in {"", "."})
+    if fault := folder_fault(path):
+        raise ValueError(fault)
     if set(re.sub(r"\{(app|directory)\}", "", text)) & set("{}"):
         raise ValueError("contains braces; the placeholders are `{app}` and `{directory}`")
+    return path
+
+
+def folder_fault(path: str) -> str:
+    """Return why nothing can be published to a folder of the branch, as the end of a sentence; empty where it can."""
+    parts = path.split("/")
+    if ".." in parts or re.search(r"[\x00-\x1f\x7f\\]", path):
+        return "is not a folder on the branch, for example `dist` or `clusters/production`"
     if any(map(is_git_name, parts)):
-        raise ValueError("contains a name that git keeps for itself")
+        return "contains a name that git keeps for itself"
     if any(len(part.encode(errors="surrogateescape")) > NAME_MAX_BYTES for part in parts):
-        raise ValueError(f"contains a name of more than {NAME_MAX_BYTES} bytes, which can't be checked out")
-    if parts and parts[0].lower().rstrip(". ") == ".github":
-        raise ValueError("is a folder in which GitHub looks for workflows; manifests do not belong there")
-    return "/".join(parts)
+        return f"contains a name of more than {NAME_MAX_BYTES} bytes, which can't be checked out"
+    found = obeyed(f"{path}/")
+    if found and found.rule == "workflow-file":
+        return "is a folder in which CI products or forges look for what they run; manifests do not belong there"
+    return ""
 
 
 def repository(text: str) -> str:

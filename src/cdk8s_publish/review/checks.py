@@ -12,6 +12,7 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
+from cdk8s_publish.git.obeyed import obeyed
 from cdk8s_publish.model import METADATA_FILE, Finding, Level
 from cdk8s_publish.review.controller.source_ignore import IGNORE_FILE
 from cdk8s_publish.review.delta import top_folder
@@ -19,6 +20,7 @@ from cdk8s_publish.review.documents import Documents
 from cdk8s_publish.review.identity import identify, scopes
 from cdk8s_publish.review.manifests import HELM_FILE, KUSTOMIZATION_FILES, MANIFESTS, parse, role
 from cdk8s_publish.rules.findings import by_severity
+from cdk8s_publish.rules.registry import RULES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -34,6 +36,13 @@ KUSTOMIZED_RULES = frozenset({"invalid-yaml", "not-a-resource", "duplicate-resou
 
 UNREADABLE_RULES = frozenset({"invalid-yaml", "not-a-resource"})
 """Rules whose findings say that a part of a file can't be read."""
+
+_OBEYED_HINTS = {
+    "workflow-file": "Don't write this file, or publish to a folder (`path: dist`), where no product looks for it.",
+    "obeyed-file": "If that is not meant, don't write this file, or publish to a folder where nobody looks for it.",
+    "git-configuration": "Don't write this file, or publish to a folder (`path: dist`), where git does not read it.",
+    "git-attributes": "Don't write this file.",
+}
 
 _PLAIN_NAME = re.compile(rb"[A-Za-z0-9._:-]+")
 _SEARCH_MAXIMUM = 32
@@ -262,10 +271,10 @@ def _names(rendered: RenderedManifests) -> Iterator[Finding]:
     """Find files whose name alone changes what git or a controller makes of the folder."""
     for file in rendered.files:
         name = _name(file.path)
-        if name == ".gitattributes":
-            message = f"{file.path} would make git rewrite the bytes of published files on every checkout."
-            yield Finding(Level.ERROR, "git-attributes", message, file.path, hint="Don't write this file.")
-        elif name in KUSTOMIZATION_FILES:
+        if found := obeyed(f"{rendered.path}/{file.path}".lstrip("/")):
+            message = f"{file.path} {found.what}."
+            yield Finding(RULES[found.rule].level, found.rule, message, file.path, hint=_OBEYED_HINTS[found.rule])
+        if name in KUSTOMIZATION_FILES:
             message = f"Flux and Argo CD apply only what {file.path} lists, not every manifest of its folder."
             yield Finding(Level.NOTICE, "kustomization", message, file.path)
         elif name == IGNORE_FILE:
@@ -274,9 +283,6 @@ def _names(rendered: RenderedManifests) -> Iterator[Finding]:
         elif name == METADATA_FILE:
             message = f"{file.path} is the name of the record of what was published."
             yield Finding(Level.ERROR, "reserved-name", message, file.path, hint="Write it under another name.")
-        elif f"{rendered.path}/{file.path}".lstrip("/").startswith(".github/workflows/"):
-            message = f"{file.path} would run as a workflow of the target branch."
-            yield Finding(Level.ERROR, "workflow-file", message, file.path, hint="Publish to another path.")
 
 
 def _soften_below_kustomizations(findings: Iterable[Finding], delta: Delta) -> Iterator[Finding]:

@@ -103,7 +103,7 @@ _ALL = (
     Rule(
         "workflow-file",
         Level.ERROR,
-        "the file would be run as a workflow on the target branch",
+        "a CI product or a forge would run or obey [the file](#files-that-others-obey) on the target branch",
         never="what an app renders must not become code that your CI runs",
     ),
     Rule(
@@ -111,6 +111,11 @@ _ALL = (
         Level.ERROR,
         "a `.gitattributes` would let git rewrite published bytes",
         never="what is published must stay what was rendered",
+    ),
+    Rule(
+        "git-configuration",
+        Level.ERROR,
+        "a `.gitmodules` or `.lfsconfig` in the root of the branch would lead git to other repositories or servers",
     ),
     Rule(
         "unusable-name",
@@ -124,6 +129,11 @@ _ALL = (
     ),
     Rule("helm-format", Level.ERROR, "the app rendered a Helm chart: Flux would read `Chart.yaml` as an object"),
     Rule("validation", Level.ERROR, "what a validation plugin in `cdk8s.yaml` reported; some of it only warns"),
+    Rule(
+        "obeyed-file",
+        Level.WARNING,
+        "a forge or a CI product may obey [the file](#files-that-others-obey) on the target branch",
+    ),
     Rule("empty-file", Level.WARNING, "a chart rendered nothing"),
     Rule(
         "source-ignore",
