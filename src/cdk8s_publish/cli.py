@@ -172,11 +172,11 @@ def _report_failure(error: Cdk8sPublishError, screen: Console) -> int:
     # Evidence and hint may quote what untrusted code said.
     if error.evidence:
         with screen.fenced():
-            screen.line(error.evidence)
+            screen.text(error.evidence)
     screen.annotate(Level.ERROR, str(error))
     if error.hint:
         with screen.fenced():
-            screen.line(error.hint)
+            screen.text(error.hint)
     return error.exit_code
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, TextIO
 
 from cdk8s_publish import redaction
 from cdk8s_publish.model import Level
+from cdk8s_publish.printable import on_one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -51,6 +52,10 @@ class Dialect(Protocol):
         """Stop and resume commands."""
         ...
 
+    def plain(self, line: str) -> str:
+        """Return a line in which nothing is a command."""
+        ...
+
 
 class Console:
     """Prints lines to one stream, never a secret. Safe to use from several threads."""
@@ -62,6 +67,7 @@ class Console:
         self._lock = threading.RLock()
         self._is_terminal = stream.isatty()
         self._spinner = ""
+        self._is_fenced = False
         self._start = time.monotonic()
         self.stages: list[Stage] = []
         self.mask(*secrets)
@@ -78,26 +84,37 @@ class Console:
         return text
 
     def line(self, text: str) -> None:
-        """Print one line."""
+        """Print one line, whatever is in the text, and none that the CI product obeys."""
+        shown = on_one_line(self.redact(text))
         with self._lock:
-            prefix = _CLEAR_LINE if self._spinner else ""
-            self._stream.write(f"{prefix}{self.redact(text)}\n{self._spinner}")
-            self._stream.flush()
+            self._write(shown if self._is_fenced else self._dialect.plain(shown))
+
+    def text(self, text: str) -> None:
+        """Print the lines of a text."""
+        with self._lock:
+            for line in self.redact(text).split("\n"):  # as a whole, for a secret may have several lines
+                self.line(line)
 
     def annotate(self, level: Level, message: str) -> None:
         """Put a one-line message on the job's page."""
-        self.line(self._dialect.annotation(level, self.redact(message)))  # before it is escaped
+        self._write(self._dialect.annotation(level, on_one_line(self.redact(message))))
+
+    def _write(self, line: str) -> None:
+        with self._lock:
+            prefix = _CLEAR_LINE if self._spinner else ""
+            self._stream.write(f"{prefix}{line}\n{self._spinner}")
+            self._stream.flush()
 
     @contextmanager
     def group(self, title: str) -> Iterator[None]:
         """Keep together what is printed inside."""
-        self.line(self._dialect.open_group(title))
+        self._write(self._dialect.open_group(on_one_line(self.redact(title))))
         try:
             yield
         finally:
             closing = self._dialect.close_group()
             if closing:
-                self.line(closing)
+                self._write(closing)
 
     @contextmanager
     def stage(self, title: str) -> Iterator[None]:
@@ -126,12 +143,14 @@ class Console:
         """Keep what is printed inside from speaking to the CI product."""
         start, end = self._dialect.fence()
         if start:
-            self.line(start)
+            self._write(start)
+        self._is_fenced = bool(start)
         try:
             yield
         finally:
+            self._is_fenced = False
             if end:
-                self.line(end)
+                self._write(end)
 
     def times(self) -> tuple[Stage, ...]:
         """Return how long each stage took, of many the longest ones, and last how long everything took together."""
@@ -164,7 +183,8 @@ class Console:
         while not done.wait(_SPINNER_INTERVAL_S):
             with self._lock:
                 frame += 1
-                spinner = f"{_FRAMES[frame % len(_FRAMES)]} {title()} {time.monotonic() - start:.0f} s"
+                shown = on_one_line(self.redact(title()))
+                spinner = f"{_FRAMES[frame % len(_FRAMES)]} {shown} {time.monotonic() - start:.0f} s"
                 self._spinner = spinner[: shutil.get_terminal_size().columns - 1]  # a longer one can't be drawn over
                 self._stream.write(_CLEAR_LINE + self._spinner)
                 self._stream.flush()

@@ -28,6 +28,13 @@ def as_on_terminal(line: str) -> str:
     )
 
 
+def on_one_line(text: str) -> str:
+    """Return a text with every control character spelled out, so that it can't end its line; colours and tabs stay."""
+    if text.isprintable():
+        return text
+    return re.sub(f"({_COLOUR})|{_CONTROL}", lambda match: match[1] or _name(match[0]), text)
+
+
 def spelled_out(line: str, kept: str = "") -> str:
     """Return a line in which what a terminal would obey, or hide, is an escape sequence, but for the `kept` ones."""
     if line.isprintable():

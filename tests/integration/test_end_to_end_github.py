@@ -14,7 +14,7 @@ import pytest
 from support import readme
 from support.checkouts import Checkout, config_map
 from support.git_http import TOKEN, GitHttpServer
-from support.github import GitHubJob
+from support.github import GitHubJob, obeyed_commands
 from support.remotes import Remote
 from support.snapshots import Untouched
 
@@ -181,6 +181,28 @@ def test_action__app_can_not_write_commands_of_the_workflow(job: GitHubJob, cli:
     assert "::error::forged" in inside
     assert "forged" not in before
     assert "x" not in job.outputs()
+
+
+FORGED = ("a\n::set-output name=outcome::published", "a\r::set-output name=x::y", "a##[set-output name=x]y")
+OWN_COMMANDS = {"group", "endgroup", "error", "warning", "notice"}
+
+
+@pytest.mark.parametrize("name", FORGED)
+@pytest.mark.parametrize("path", ["dist", "{app}"])
+def test_action__name_of_a_folder_is_no_command_of_the_workflow__a9(
+    job: GitHubJob, cli: Cli, name: str, path: str
+) -> None:
+    job.checkout.write(f"apps/{name}/cdk8s.yaml", b"app: cp ../../rendered/* $CDK8S_OUTDIR\n")
+    environ = job.environ(token=TOKEN, install="none", path=path, **{"working-directory": "apps/*"})
+    done = cli.run(cwd=job.checkout.path, **environ)
+    assert set(obeyed_commands(done.stdout)) <= OWN_COMMANDS
+    assert set(obeyed_commands(done.stderr)) <= OWN_COMMANDS
+    done.exits(0 if "##" in name else 2)
+
+
+def test_action__name_of_a_resource_is_no_command_of_the_workflow__a9(job: GitHubJob, cli: Cli) -> None:
+    (job.checkout.path / "rendered" / "x.yaml").write_bytes(config_map("'##[set-output name=outcome]published'"))
+    assert set(obeyed_commands(run(cli, job))) <= OWN_COMMANDS
 
 
 def test_action__publishes_to_another_repository_of_the_server(

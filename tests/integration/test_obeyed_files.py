@@ -41,4 +41,4 @@ def test_file__that_a_forge_obeys_is_a_warning__a8(checkout: Checkout, cli: Cli)
 @pytest.mark.parametrize("path", [".github/workflows", ".GITEA", ".gitlab./x", ".tekton"])
 def test_path__where_ci_looks_for_workflows_is_refused__a8(checkout: Checkout, cli: Cli, path: str) -> None:
     done = cli.run(*RUN, "--path", path, cwd=checkout.path).exits(2)
-    assert "manifests have no place there" in done.text
+    assert "manifests do not belong there" in done.text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
 
     from support.checkouts import Checkout
 
+_COMMAND = re.compile(r"^\s*::([\w-]+)[ :]|##\[([\w-]+)[ \]]")
 FILE_COMMANDS = ("OUTPUT", "STEP_SUMMARY", "ENV", "PATH", "STATE")
 
 
@@ -78,3 +80,20 @@ class GitHubJob:
     def untouched_commands(self) -> list[str]:
         """Return the file commands that nothing was written to."""
         return [name for name in FILE_COMMANDS if not (self.folder / name).stat().st_size]
+
+
+def obeyed_commands(log: str) -> list[str]:
+    """Return the workflow commands that the runner obeys (`ActionCommand` of actions/runner), but for those of a fence.
+
+    It ends a line as .NET does, and looks for `##[` anywhere in it.
+    """
+    found: list[str] = []
+    token = ""
+    for line in re.split(r"\r\n|\r|\n", log):
+        if token:
+            token = "" if line == f"::{token}::" else token
+        elif line.startswith("::stop-commands::"):
+            token = line.removeprefix("::stop-commands::")
+        elif match := _COMMAND.search(line):
+            found.append(match[1] or match[2])
+    return found

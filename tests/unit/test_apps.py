@@ -6,6 +6,7 @@ import pytest
 
 from cdk8s_publish.errors import InputError
 from cdk8s_publish.inputs.declared import parse
+from cdk8s_publish.inputs.values import folder
 from cdk8s_publish.render.discover import App, find_apps
 
 if TYPE_CHECKING:
@@ -299,3 +300,31 @@ def test_find_apps__stays_inside_the_checkout(tmp_path: Path, directory: str) ->
 def test_app__knows_where_the_cli_writes(tmp_path: Path, command: str, output: str) -> None:
     write(tmp_path, package_json='{"scripts": {"build": "tsc && cdk8s synth", "plain": "node main.js"}}')
     assert find(tmp_path, command=command).own_output == output
+
+
+@pytest.mark.parametrize(
+    ("directory", "path"),
+    [
+        ("a\nb", "dist"),
+        ("apps/a\x7fb", "dist"),
+        ("apps/a\\b", "prod/{app}"),
+        ("apps/.github", "{app}"),
+        (".github/deploy", "{directory}"),
+        ("x/.gitlab", "./{app}"),
+    ],
+)
+def test_find_apps__holds_names_to_the_rules_of_path__a9(tmp_path: Path, directory: str, path: str) -> None:
+    write(tmp_path / directory, cdk8s_yaml="app: ls\n")
+    with pytest.raises(InputError) as raised:
+        find_apps(parse({}).render, tmp_path, (directory,), folder(path))
+    assert str(raised.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("directory", "path"),
+    [("apps/a\\b", "dist"), (".github/deploy", "{app}"), ("apps/.github", "prod/{app}"), ("apps/{a} ü", "{app}")],
+)
+def test_find_apps__takes_any_other_name__a9(tmp_path: Path, directory: str, path: str) -> None:
+    write(tmp_path / directory, cdk8s_yaml="app: ls\n")
+    (app,) = find_apps(parse({}).render, tmp_path, (directory,), folder(path))
+    assert app.directory == directory

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -88,6 +89,10 @@ class GitHub:
         token = os.urandom(16).hex()
         return f"::stop-commands::{token}", f"::{token}::"
 
+    def plain(self, line: str) -> str:
+        """Break what the runner reads as a command (its `ActionCommand`): `::` in front, and `##[` anywhere."""
+        return re.sub(r"^(\s*):(?=:)|##(?=\[)", _broken, line)
+
     def write_outputs(self, outputs: Mapping[str, str]) -> None:
         """Append to the output file with a random delimiter, so that no value can end itself."""
         delimiter = f"end-{os.urandom(16).hex()}"
@@ -111,6 +116,10 @@ def _event(environ: Mapping[str, str]) -> object:
         return json.loads(Path(environ["GITHUB_EVENT_PATH"]).read_bytes())
     except (KeyError, OSError, ValueError):
         return None
+
+
+def _broken(match: re.Match[str]) -> str:
+    return f"{match[0]}\\"
 
 
 def _escape(text: str) -> str:

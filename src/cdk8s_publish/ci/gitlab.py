@@ -87,6 +87,10 @@ class GitLab:
         """Stop nothing: section markers need control characters, and `commands` lets none of those pass."""
         return "", ""
 
+    def plain(self, line: str) -> str:
+        """Return the line: section markers need control characters, of which a line has none."""
+        return line
+
     def write_outputs(self, outputs: Mapping[str, str]) -> None:
         """Write the dotenv report: `PUBLISH_<NAME>=<value>`, one line each."""
         lines = (f"{OUTPUT_PREFIX}{name.upper().replace('-', '_')}={value}\n" for name, value in outputs.items())

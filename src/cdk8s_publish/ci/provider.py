@@ -75,6 +75,10 @@ class CIProvider(Protocol):
         """Return lines that stop and resume the interpretation of commands around untrusted output."""
         ...
 
+    def plain(self, line: str) -> str:
+        """Return a line of the log in which nothing is a command."""
+        ...
+
     def write_outputs(self, outputs: Mapping[str, str]) -> None:
         """Hand outputs to later steps or jobs."""
         ...

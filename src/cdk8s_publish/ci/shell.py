@@ -53,6 +53,10 @@ class Shell:
         """Stop nothing: a terminal runs no commands."""
         return "", ""
 
+    def plain(self, line: str) -> str:
+        """Return the line: a terminal runs no commands."""
+        return line
+
     def write_outputs(self, outputs: Mapping[str, str]) -> None:
         """Write nothing: nobody reads outputs."""
 

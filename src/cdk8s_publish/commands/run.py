@@ -241,7 +241,7 @@ def _show_changes(result: Result, diff_file: str, job: Job) -> None:
         if finding.level is Level.WARNING:
             console.annotate(finding.level, str(finding))
     notices = [finding for finding in result.findings if finding.level is Level.NOTICE]
-    console.line(report.text(publication, result.source, notices))
+    console.text(report.text(publication, result.source, notices))
     if diff_file:
         write_file(Path(diff_file).absolute(), diff.patch(publication.changes))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import posixpath
+import re
 from itertools import pairwise, permutations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -12,8 +13,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import yaml
 
 from cdk8s_publish.errors import InputError
-from cdk8s_publish.inputs.values import is_pattern
+from cdk8s_publish.inputs.values import folder_fault, is_pattern
 from cdk8s_publish.model import CONFIG_FILE
+from cdk8s_publish.printable import spelled_out
 from cdk8s_publish.render.dependencies import ROOT, plan_installation
 from cdk8s_publish.render.managers.node import script
 
@@ -107,6 +109,8 @@ def find_apps(
     for given in folders:
         matched |= _matches(root, _normal(given), inputs.app)
     found = tuple(_app(inputs, root, folder, path, root_name or root.name) for folder in sorted(matched))
+    for app in found:
+        _refuse_name(app)
     for app, other in permutations(found, 2):
         _refuse_overlap(app, other)
     for app in found:
@@ -152,6 +156,20 @@ def _is_passed_over(folder: str, pattern: str) -> bool:
     if "/." not in f"/{pattern}" and "/." in f"/{folder}":
         return True
     return "node_modules" in folder.split("/")
+
+
+def _refuse_name(app: App) -> None:
+    """Hold what the repository calls its folders to the rules of the input `path`."""
+    if re.search(r"[\x00-\x1f\x7f]", app.directory):
+        raise InputError(
+            f"The name of the folder {spelled_out(app.directory)} holds a control character.",
+            hint="Rename the folder, or leave it out of the input `working-directory`.",
+        )
+    if fault := folder_fault(app.path):
+        raise InputError(
+            f"The app in {app.directory or ROOT} would be published to a folder that {fault}: {spelled_out(app.path)}.",
+            hint="Rename the app's folder, or don't put its name into the input `path`.",
+        )
 
 
 def _refuse_overlap(app: App, other: App) -> None:
