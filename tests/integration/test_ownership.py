@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,65 @@ def test_folder__of_another_repository_is_not_replaced__b4(
     assert "dist/api.yaml" in state(remote)
     cli.run(*run, cwd=other.path).ok()  # it is ours now
     cli.run(*run, cwd=checkout.path).exits(5)
+
+
+HYDRATED = {"repoURL": "https://example.com/dry.git", "drySha": "a" * 40, "commands": ["helm template"], "subject": "x"}
+
+
+@pytest.mark.parametrize("path", [".", "dist"])
+def test_folder__of_argo_cds_hydrator_is_not_taken_over__b13(checkout: Checkout, cli: Cli, path: str) -> None:
+    record = json.dumps(HYDRATED).encode()
+    files = {"hydrator.metadata": record, "manifest.yaml": config_map("x"), "README.md": b"Hydrated\n"}
+    checkout.origin.commit("manifests", files | {f"dist/{name}": content for name, content in files.items()})
+    before = state(checkout.origin)
+    done = cli.run(*RUN, "--path", path, cwd=checkout.path).exits(5)
+    assert "to allow: foreign-branch" in done.text
+    assert state(checkout.origin) == before
+    cli.run(*RUN, "--path", path, "--allow", "foreign-branch,overlapping-folders", cwd=checkout.path).ok()
+    checkout.render({"web.yaml": config_map("web", "2")})
+    cli.run(*RUN, "--path", path, "--allow", "overlapping-folders", cwd=checkout.path).ok()  # it is ours now
+
+
+def test_folder__beside_those_of_argo_cds_hydrator_is_ours__b13(checkout: Checkout, cli: Cli) -> None:
+    cli.run(*RUN, cwd=checkout.path).ok()
+    record = json.dumps(HYDRATED).encode()
+    checkout.origin.commit("manifests", {"a/hydrator.metadata": record, "a/manifest.yaml": config_map("x")})
+    cli.run(*RUN, "--path", "b", cwd=checkout.path).ok()
+    assert "to allow: foreign-branch" in cli.run(*RUN, "--path", "a", cwd=checkout.path).exits(5).text
+
+
+def test_branch__of_argo_cds_hydrator_that_is_the_default_is_not_ours__b13(
+    checkout: Checkout, cli: Cli, remote: Remote
+) -> None:
+    record = json.dumps(HYDRATED).encode()
+    remote.commit("main", {"hydrator.metadata": record, "manifest.yaml": config_map("x")})
+    run = (*RUN, "--repository", str(remote.path), "--branch", "main", "--allow", "foreign-branch,overlapping-folders")
+    assert "default branch" in cli.run(*run, cwd=checkout.path).exits(5).text
+
+
+@pytest.mark.parametrize("kept", [("manifests",), ("directory",), ("repoURL", "drySha", "manifests", "directory")])
+def test_folder__that_an_older_run_recorded_stays_ours__b13(
+    checkout: Checkout, cli: Cli, kept: tuple[str, ...]
+) -> None:
+    cli.run(*RUN, cwd=checkout.path).ok()
+    record = json.loads(state(checkout.origin)["dist/hydrator.metadata"])
+    older = json.dumps({key: record[key] for key in kept}).encode()
+    checkout.origin.commit("manifests", {"dist/hydrator.metadata": older})
+    cli.run(*RUN, cwd=checkout.path).ok()
+
+
+@pytest.mark.parametrize("damage", [b"<<<<<<< HEAD\n{", b"[" * 200_000])
+def test_folder__whose_record_was_damaged_is_known_by_the_note__b13(
+    checkout: Checkout, cli: Cli, damage: bytes
+) -> None:
+    cli.run(*RUN, cwd=checkout.path).ok()
+    checkout.origin.commit("manifests", {"dist/hydrator.metadata": damage})
+    checkout.render({"web.yaml": config_map("web", "2")})
+    notes = checkout.origin.tip("refs/notes/hydrator.metadata")
+    checkout.origin.git("update-ref", "-d", "refs/notes/hydrator.metadata")
+    assert "to allow: foreign-branch" in cli.run(*RUN, cwd=checkout.path).exits(5).text
+    checkout.origin.git("update-ref", "refs/notes/hydrator.metadata", str(notes))
+    cli.run(*RUN, cwd=checkout.path).ok()
 
 
 def test_folder__of_a_repository_that_moved_to_another_address_stays_ours(

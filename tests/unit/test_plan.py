@@ -26,7 +26,7 @@ TIP = Tip(
     Sha("c" * 40),
     default_branch="main",
     entries=(b"100644 blob 0\tdist/a.yaml",),
-    managed=("dist",),
+    recorded=("dist",),
 )
 SEEN = Observed(Sha("b" * 40), ())
 
@@ -44,7 +44,7 @@ def guard(tip: Tip, branch: str = "main", *, is_target: bool) -> None:
         holds_app=lambda _: False,
         tip=lambda _: None,
     )
-    guard_branch(origin, tip)
+    guard_branch(origin, tip, lambda: bool(tip.recorded))
 
 
 def planned(seen: Observed, raw: Mapping[str, str], *, is_review: bool = False) -> PublishPlan:
@@ -70,7 +70,7 @@ def test_guard_branch__that_holds_the_rendered_commit_is_the_source(branch: str,
 
 @pytest.mark.parametrize("managed", [True, False])
 def test_guard_branch__default_branch_of_the_source_repository_is_refused_always(managed: bool) -> None:
-    tip = TIP._replace(branch="main", managed=("dist",) if managed else ())
+    tip = TIP._replace(branch="main", recorded=("dist",) if managed else ())
     with pytest.raises(BranchError, match="default branch"):
         guard(tip, "feature", is_target=True)
 
@@ -81,10 +81,10 @@ def test_guard_branch__default_branch_that_only_the_ci_product_knows_is_refused(
 
 
 def test_guard_branch__default_branch_of_another_repository_is_refused_unless_we_made_it() -> None:
-    foreign = TIP._replace(branch="main", managed=())
+    foreign = TIP._replace(branch="main", recorded=())
     with pytest.raises(BranchError, match="default branch"):
         guard(foreign, is_target=False)
-    guard(foreign._replace(managed=("dist",)), is_target=False)
+    guard(foreign._replace(recorded=("dist",)), is_target=False)
 
 
 @pytest.mark.parametrize(("path", "other"), [("", "dist"), ("dist", ""), ("a", "a/b/c"), ("a/b", "a")])

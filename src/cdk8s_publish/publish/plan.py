@@ -70,8 +70,8 @@ def _folder_findings(branch: str, seen: Observed) -> Iterator[Finding]:
     """Yield the reasons not to replace the folders of this run: content of somebody else, and other folders."""
     if seen.is_foreign:
         message = (
-            f"The branch `{branch}` has content that was not published by this tool: no folder of {seen.revision} has "
-            "a `hydrator.metadata` file."
+            f"The branch `{branch}` has content that was not published by this tool: no `hydrator.metadata` of "
+            f"{seen.revision} is a record of ours."
         )
         yield Finding(Level.ERROR, "foreign-branch", message, hint=_HINT)
         return

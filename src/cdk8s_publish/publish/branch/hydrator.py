@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from cdk8s_publish.model import SourceRevision
 
 _FILE_MODE = b"100644"
+_OWN_KEYS = frozenset({"directory", "manifests", "files", "sourceRef"})
+"""What no other hydrator writes; each record of ours has at least one of the first two."""
 
 
 def metadata(
     source: SourceRevision, source_url: str, directory: str, manifests: int, files: Mapping[str, Sha]
 ) -> bytes:
-    """Return `hydrator.metadata` for a folder; the last four keys are our own."""
+    """Return `hydrator.metadata` for a folder, `_OWN_KEYS` among its keys."""
     values = {
         "repoURL": source_url,
         "drySha": source.sha,
@@ -71,8 +73,8 @@ def below(listing: Iterable[bytes], path: str) -> dict[str, Sha]:
     return files
 
 
-def managed_paths(listing: Iterable[bytes]) -> Iterator[str]:
-    """Yield the folders that carry our mark."""
+def recorded_paths(listing: Iterable[bytes]) -> Iterator[str]:
+    """Yield the folders that have a record, ours or that of another hydrator."""
     for entry in listing:
         folder, _, name = os.fsdecode(entry.partition(b"\t")[2]).rpartition("/")
         if name == METADATA_FILE:
@@ -90,13 +92,21 @@ def fingerprints(note: bytes) -> dict[str, str]:
 
 
 def _texts(note: bytes, key: str) -> dict[str, str]:
-    values = _json_object(note).get(key)
+    values = (_json_object(note) or {}).get(key)
     return {path: text for path, text in values.items() if isinstance(text, str)} if isinstance(values, dict) else {}
 
 
-def managed(path: str, files: Mapping[str, Sha], metadata: bytes, noted: Sha | None) -> Folder:
-    """Make a folder of what `hydrator.metadata` says of it; a note is newer than the file."""
+def recorded(path: str, files: Mapping[str, Sha], metadata: bytes, noted: Sha | None) -> Folder:
+    """Make a folder of what `hydrator.metadata` says of it; a note is newer than the file.
+
+    A record without any key of ours is that of another hydrator, and so is the folder. One that can't be read is ours
+    where the note knows the folder.
+    """
     values = _json_object(metadata)
+    is_ours = noted is not None if values is None else not _OWN_KEYS.isdisjoint(values)
+    if not is_ours:
+        return Folder(path, files)
+    values = values or {}
     record, manifests, directory = noted or values.get("drySha"), values.get("manifests"), values.get("directory")
     source_ref = values.get("sourceRef")
     return Folder(
@@ -112,9 +122,10 @@ def managed(path: str, files: Mapping[str, Sha], metadata: bytes, noted: Sha | N
     )
 
 
-def _json_object(data: bytes) -> dict[str, object]:
+def _json_object(data: bytes) -> dict[str, object] | None:
+    """Return what a record or a note says; None where it can't be read, for somebody may have edited it by hand."""
     try:
         value = json.loads(data or b"{}")
-    except ValueError:  # somebody edited it by hand; our mark is the file's name, its content is information
-        return {}
-    return value if isinstance(value, dict) else {}
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None

@@ -78,9 +78,10 @@ class Tip(NamedTuple):
 
     `sha` and `tree` are None while the branch does not exist, `notes` while no note was ever pushed.
     `default_branch` is where the remote's HEAD points, `alias` where the branch itself does; each is empty where the
-    remote says nothing. `entries` are the files of the branch as `git ls-tree -r -z` lists them, `managed` the folders
-    that carry our mark. `note` is on `annotated`: that is `sha`, or a commit below it where others have committed
-    since; None where there is no note. `others` are refs besides that were asked for, None where there is no such ref.
+    remote says nothing. `entries` are the files of the branch as `git ls-tree -r -z` lists them, `recorded` the folders
+    that have a record, whoever made it. `note` is on `annotated`: that is `sha`, or a commit below it where others have
+    committed since; None where there is no note. `others` are refs besides that were asked for, None where there is no
+    such ref.
     """
 
     branch: str
@@ -89,7 +90,7 @@ class Tip(NamedTuple):
     notes: Sha | None = None
     default_branch: str = ""
     entries: tuple[bytes, ...] = ()
-    managed: tuple[str, ...] = ()
+    recorded: tuple[str, ...] = ()
     note: bytes = b""
     annotated: Sha | None = None
     others: Mapping[str, Sha | None] = MappingProxyType({})
@@ -102,11 +103,6 @@ class Tip(NamedTuple):
     def fingerprints(self) -> dict[str, str]:
         """Return those of hermetic apps, by folder; none where others have committed since, and may have changed it."""
         return hydrator.fingerprints(self.note) if self.annotated == self.sha else {}
-
-    @property
-    def is_managed(self) -> bool:
-        """Whether anything on the branch was published by us."""
-        return bool(self.managed)
 
 
 class RefMove(NamedTuple):
@@ -198,9 +194,9 @@ class Repository:
             return Tip(branch, notes=notes, default_branch=default, others=others, alias=alias)
         sha, tree = objects[_TIP]
         entries = tuple(self._git.out("ls-tree", "-r", "-z", sha).split(b"\0")[:-1])
-        managed = tuple(hydrator.managed_paths(entries))
+        recorded = tuple(hydrator.recorded_paths(entries))
         annotated, note = self._nearest_note(sha, ref) if notes else (None, b"")
-        return Tip(branch, sha, tree, notes, default, entries, managed, note, annotated, others, alias)
+        return Tip(branch, sha, tree, notes, default, entries, recorded, note, annotated, others, alias)
 
     def _fetched(self) -> Iterator[tuple[str, tuple[Sha, Sha]]]:
         """Yield name, commit and tree of each ref that was fetched."""
@@ -229,7 +225,9 @@ class Repository:
         noted = hydrator.noted(tip.note)
         fingerprints = tip.fingerprints()
         found = (
-            hydrator.managed(path, held, blobs[marks[path]], noted.get(path)) if path in marks else Folder(path, held)
+            hydrator.recorded(path, held, blobs.get(marks[path], b""), noted.get(path))
+            if path in marks
+            else Folder(path, held)
             for path, held in files.items()
         )
         return tuple(folder._replace(fingerprint=fingerprints.get(folder.path, "")) for folder in found)

@@ -67,7 +67,8 @@ class BranchSink:
         """
         limit = self._style.inputs.history.limit or 1
         tip = self._repository.look(self.name, depth=limit, also=_source_refs(self._origin))
-        guard_branch(self._origin, tip)
+        is_ours = cache(lambda: any(folder.is_managed for folder in self._repository.folders(tip, tip.recorded)))
+        guard_branch(self._origin, tip, is_ours)
         guard_history(self._origin, tip, self._repository.history_of_others(tip))
         abandoned = self._abandoned(tip)
         folders = (*self._repository.folders(tip, self.claim.paths), *abandoned)
@@ -78,8 +79,8 @@ class BranchSink:
             revision=tip.sha,
             folders=folders,
             abandoned=tuple(folder.path for folder in abandoned),
-            others=tuple(path for path in tip.managed if path not in own),
-            is_foreign=bool(tip.entries) and not tip.is_managed,
+            others=tuple(path for path in tip.recorded if path not in own),
+            is_foreign=bool(tip.entries) and not (any(folder.is_managed for folder in folders) or is_ours()),
             relations=relations,
             files=tip.plain_files(),
             owners=self._owners(folders, relations),
@@ -149,7 +150,7 @@ class BranchSink:
         """
         if not self.claim.patterns:
             return ()
-        others = [path for path in tip.managed if path not in self.claim.directories]
+        others = [path for path in tip.recorded if path not in self.claim.directories]
         ours = [folder for folder in self._repository.folders(tip, others) if self._was_ours(folder)]
         return tuple(folder for folder in ours if not self._is_still_there(folder))
 
@@ -162,7 +163,7 @@ class BranchSink:
         if not new:
             return ()
         own = {folder.path for folder in folders}
-        others = self._repository.folders(tip, [path for path in tip.managed if path not in own])
+        others = self._repository.folders(tip, [path for path in tip.recorded if path not in own])
         return tuple(other.path for other in others if other.directory in new and self._has_our_source(other))
 
     def _has_our_source(self, folder: Folder) -> bool:
@@ -264,14 +265,14 @@ class BranchSink:
         return self._repository.annotate(tip, sha, text, self._identity)
 
 
-def guard_branch(origin: Origin, tip: Tip) -> None:
-    """Refuse the branches that we must never overwrite.
+def guard_branch(origin: Origin, tip: Tip, is_ours: Callable[[], bool]) -> None:
+    """Refuse the branches that we must never overwrite; `is_ours` says whether we published anything on this one.
 
     Raises:
         BranchError: the target branch is the one that is built from, or the default branch of its repository.
 
     """
-    raise_for_errors(_branch_findings(origin, tip), BranchError)
+    raise_for_errors(_branch_findings(origin, tip, is_ours), BranchError)
 
 
 def guard_history(origin: Origin, tip: Tip, history: Collection[Sha]) -> None:
@@ -290,7 +291,7 @@ def guard_history(origin: Origin, tip: Tip, history: Collection[Sha]) -> None:
     raise_for_errors([Finding(Level.ERROR, "source-branch", message, hint=_NEW_BRANCH_HINT)], BranchError)
 
 
-def _branch_findings(origin: Origin, tip: Tip) -> list[Finding]:
+def _branch_findings(origin: Origin, tip: Tip, is_ours: Callable[[], bool]) -> list[Finding]:
     source = origin.revision
     names = {tip.branch, tip.alias} - {""}
     called = f"`{tip.branch}` is another name of `{tip.alias}`, " if tip.alias else f"`{tip.branch}` is "
@@ -302,8 +303,7 @@ def _branch_findings(origin: Origin, tip: Tip) -> list[Finding]:
         return [Finding(Level.ERROR, "source-branch", message, hint=_BRANCH_HINT)]
     defaults = {tip.default_branch, origin.default_branch if origin.is_target else ""}
     # An empty repository makes the first branch that is pushed its default: such a branch is ours from the start.
-    is_ours = tip.is_managed and not origin.is_target
-    if names & defaults and not is_ours:
+    if names & defaults and (origin.is_target or not is_ours()):
         message = f"{called}the default branch of the repository; it is never overwritten."
         return [Finding(Level.ERROR, "default-branch", message, hint=_BRANCH_HINT)]
     return []
