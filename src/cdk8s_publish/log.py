@@ -70,6 +70,7 @@ class Console:
         self._is_fenced = False
         self._start = time.monotonic()
         self.stages: list[Stage] = []
+        self.reservations: list[str] = []
         self.mask(*secrets)
 
     def mask(self, *secrets: Secret) -> None:
@@ -104,6 +105,11 @@ class Console:
             prefix = _CLEAR_LINE if self._spinner else ""
             self._stream.write(f"{prefix}{line}\n{self._spinner}")
             self._stream.flush()
+
+    def reserve(self, text: str) -> None:
+        """Print a line about what does not hold in this run, and remember it for the job's page."""
+        self.reservations.append(text)
+        self.line(text)
 
     @contextmanager
     def group(self, title: str) -> Iterator[None]:

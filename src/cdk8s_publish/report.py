@@ -48,28 +48,35 @@ def summary(  # noqa: PLR0913  # each is a value of its own; a bundle would be u
     findings: Sequence[Finding],
     stages: Sequence[Timed],
     *,
+    reservations: Sequence[str] = (),
     published_url: str = "",
     limit: int = SUMMARY_LIMIT,
 ) -> str:
     """Return the job summary in GitHub-flavoured Markdown, at most `limit` bytes (at least 8,000) of UTF-8.
 
-    `published_url` is the web page of the published revision. What does not fit is omitted change by change, and
-    counted.
+    `reservations` say what does not hold on this machine, `published_url` is the web page of the published revision.
+    What does not fit is omitted change by change, and counted.
     """
     head = [f"## {_words(headline(publication))}", _facts(publication, source, published_url)]
-    tail = [_stage_table(stages)] if stages else []
+    tail = _tail(reservations, stages)
     room = limit - _size(*head, *tail) - 1_000
     return _joined(*head, *_review(publication, findings, room), *tail)
 
 
-def failure(error: Cdk8sPublishError, stages: Sequence[Timed] = (), limit: int = SUMMARY_LIMIT) -> str:
+def failure(
+    error: Cdk8sPublishError,
+    stages: Sequence[Timed] = (),
+    *,
+    reservations: Sequence[str] = (),
+    limit: int = SUMMARY_LIMIT,
+) -> str:
     """Return the job summary of a run that failed, at most `limit` bytes: what, why, and what to do.
 
     Where a rule stopped the run, what would have been published follows.
     """
     result = error.result if isinstance(error, CheckError) else None
     head = [f"## Not published: {_words(_shortened(str(error), 500))}"]
-    tail = [_stage_table(stages)] if stages else []
+    tail = _tail(reservations, stages)
     if result:
         head.append(_facts(result.publication, result.source, result.published_url))
         room = limit - _size(*head, *tail) - 1_000
@@ -245,6 +252,12 @@ def _finding(finding: Finding) -> str:
     parts += [f"({', '.join(map(_code, finding.where))})"] if finding.where else []
     parts += [f"[to allow: {_code(finding.allow)}]"] if finding.allow else []
     return " ".join(parts)
+
+
+def _tail(reservations: Sequence[str], stages: Sequence[Timed]) -> list[str]:
+    """Return what every page ends with: what does not hold on this machine, and what took the time."""
+    holds_not = f"**Does not hold on this machine:** {_words(' '.join(reservations))}" if reservations else ""
+    return [holds_not, _stage_table(stages) if stages else ""]
 
 
 def _stage_table(stages: Sequence[Timed]) -> str:

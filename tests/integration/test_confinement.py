@@ -373,6 +373,7 @@ def test_missing_protections__are_said_in_words(monkeypatch: pytest.MonkeyPatch,
         return [sentence.split("; Linux")[0] for sentence in missing_protections(environ, 12345)]
 
     assert said(0)[0].startswith("The kernel has no Landlock")
+    assert "private files of this run" in missing_protections({})[1]
     assert [len(said(version)) for version in (0, 2, 3, 5, 6)] == [1, 2, 1, 1, 0]
     monkeypatch.chdir(tmp_path)
     with socket.socket(socket.AF_UNIX) as agent:

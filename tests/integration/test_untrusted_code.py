@@ -17,6 +17,7 @@ from cdk8s_publish.ci.files import write_file
 from cdk8s_publish.sandbox import confinement, landlock
 from support.checkouts import COPY_APP, config_map
 from support.git_http import TOKEN
+from support.github import GitHubJob
 from support.programs import ROOT, require
 
 if TYPE_CHECKING:
@@ -273,6 +274,20 @@ def test_app__of_the_same_user_can_not_reach(target: Target, attack: str) -> Non
         pytest.skip("the kernel's Landlock knows no signals")
     assert target.attack(script, target.cli.without_landlock()), "the attack is a real one"
     assert not target.attack(script, target.cli)
+
+
+@pytest.mark.parametrize(("app", "code"), [(COPY_APP, 0), ("exit 1", 3)])
+@pytest.mark.parametrize("has_landlock", [pytest.param(True, marks=needs_landlock), False])
+def test_summary__says_which_promise_does_not_hold(
+    checkout: Checkout, cli: Cli, tmp_path: Path, has_landlock: bool, app: str, code: int
+) -> None:
+    """Also that of a run that failed: its app has run as well."""
+    job = GitHubJob.create(tmp_path / "runner", checkout, checkout.origin.path.parent.as_uri(), "origin")
+    machine = cli if has_landlock else cli.without_landlock()
+    machine.run("--install", "none", "--app", app, cwd=checkout.path, **job.environ()).exits(code)
+    said = [line for line in job.summary().splitlines() if line.startswith("**Does not hold on this machine:**")]
+    assert len(said) == (0 if has_landlock else 1)
+    assert all("no Landlock" in line and "private files of this run" in line for line in said)
 
 
 STRAY = """

@@ -212,7 +212,8 @@ def _shown_on_page(job: Job, diff_file: str) -> Iterator[None]:
         if isinstance(failure, CheckError) and failure.result:
             _show_changes(failure.result, diff_file, job)
             outputs = report.outputs(failure.result.publication, failure.result.source, diff_file)
-        page = report.failure(failure, job.console.times() if job.console.stages else ())
+        stages = job.console.times() if job.console.stages else ()
+        page = report.failure(failure, stages, reservations=job.console.reservations)
         job.provider.write_summary(job.console.redact(page))
         job.provider.write_outputs(outputs)
         raise failure from error
@@ -226,6 +227,7 @@ def _show(result: Result, diff_file: str, job: Job) -> None:
         result.source,
         result.findings,
         job.console.times(),
+        reservations=job.console.reservations,
         published_url=result.published_url,
     )
     job.provider.write_summary(job.console.redact(page))

@@ -116,7 +116,7 @@ def run_as(inputs: RenderInputs, job: Job, root: Path, secrets: tuple[Secret, ..
     environ = scrub(job.environ, [secret.reveal() for secret in secrets], job.provider.denied)
     _log_inputs(inputs, job.environ, environ)
     for sentence in missing_protections(job.environ, uid):
-        _log.info("%s", sentence)
+        job.console.reserve(sentence)
     return RunAs(
         environ=environ,
         workspace=root,

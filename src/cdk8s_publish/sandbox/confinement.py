@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -118,8 +119,15 @@ def _can_signal_parent() -> bool:
 
 _NOTHING = (
     "The kernel has no Landlock (Linux 5.19 or later, switched on): what an app may read and write is limited by the "
-    "rights of its user alone. Run as our own user, it can read the private files of this run and the environments of "
-    "other processes, and change programs that are used later."
+    "rights of its user alone, so apps can change each other's files."
+)
+_AS_OUR_USER = (
+    "As it runs as our own user, an app can also read the private files of this run, credentials in the home folder "
+    "and the environments of other processes, and change programs that are used later."
+)
+_NOT_LINUX = (
+    "On this system an app of our own user can also read the environment that this program was started with, and what "
+    "an app leaves running is not ended."
 )
 _EMPTYING = "An app can empty files outside its own folders that its user may write; Linux 6.2 or later prevents it."
 _SIGNALS = (
@@ -133,7 +141,8 @@ def missing_protections(environ: Mapping[str, str], uid: int | None = None) -> t
     """Return in sentences what this machine can't keep untrusted code from; `uid` is set where it is not our user."""
     version = landlock.version()
     if not version:
-        return (_NOTHING,)
+        as_our_user = (_AS_OUR_USER,) if uid is None else ()
+        return (_NOTHING, *as_our_user, *([] if sys.platform.startswith("linux") else [_NOT_LINUX]))
     missing = []
     if version < landlock.TRUNCATE:
         missing.append(_EMPTYING)
