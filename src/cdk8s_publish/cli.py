@@ -21,7 +21,7 @@ from cdk8s_publish.errors import InputError, InterruptedRunError, SignalError, a
 from cdk8s_publish.flux.options import FLUX_OPTIONS
 from cdk8s_publish.inputs.declared import INPUTS, PREFIX, REPLACED, Section, from_environ
 from cdk8s_publish.job import Job
-from cdk8s_publish.log import Console, logging_to
+from cdk8s_publish.log import Console, logging_to, silence
 from cdk8s_publish.model import Level
 from cdk8s_publish.rules.consent import apply_consents, parse_refuse
 from cdk8s_publish.rules.findings import raise_for_errors
@@ -85,11 +85,38 @@ _OWN_OPTIONS = ("command", "verbose")
 
 def console() -> NoReturn:
     """Run with the process's own arguments and environment, and exit."""
+    _open_descriptors()
+    sys.stdout, sys.stderr = (_text_stream(number) for number in (1, 2))
+    code = main(sys.argv[1:], os.environ, sys.stdout, sys.stderr)
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # Not every name can be written in the terminal's encoding, nor is every name of a file UTF-8.
-            stream.reconfigure(errors="backslashreplace")
-    sys.exit(main(sys.argv[1:], os.environ, sys.stdout, sys.stderr))
+        try:
+            stream.flush()
+        except OSError:  # the interpreter would try once more, and end with an exit code of its own
+            silence(stream)
+    sys.exit(code)
+
+
+def _open_descriptors() -> None:
+    """Open the standard streams that whoever started us has closed: the next file would get their numbers.
+
+    They can't be written to, so that a command whose data gets lost fails.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDONLY), True)  # noqa: FBT003  # as the standard library has it
+
+
+def _text_stream(number: int) -> TextIO:
+    """Return a standard stream that takes every text.
+
+    Not every name can be written in the terminal's encoding, nor is every name of a file UTF-8.
+    """
+    stream = (sys.stdin, sys.stdout, sys.stderr)[number]
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")
+    return stream or os.fdopen(number, "w", encoding="utf-8", errors="backslashreplace", closefd=False)
 
 
 def main(argv: Sequence[str], environ: MutableMapping[str, str], stdout: TextIO, stderr: TextIO) -> int:
@@ -112,7 +139,7 @@ def main(argv: Sequence[str], environ: MutableMapping[str, str], stdout: TextIO,
             return _run(command, raw, job)
     except BrokenPipeError:  # whoever read what we print has left, as `head` does; there is nobody to tell
         for stream in (stdout, stderr):  # what is still to be flushed must not fail as well
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+            silence(stream)
         return InterruptedRunError.exit_code
     except (Exception, SignalError) as error:  # noqa: BLE001  # whatever is not known is our fault and must not print a secret
         return _report_failure(as_known(error), screen)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import threading
 import time
@@ -88,7 +89,7 @@ class Console:
         """Print one line, whatever is in the text, and none that the CI product obeys."""
         shown = on_one_line(self.redact(text))
         with self._lock:
-            self._write(shown if self._is_fenced else self._dialect.plain(shown))
+            self._print(shown if self._is_fenced else self._dialect.plain(shown))
 
     def text(self, text: str) -> None:
         """Print the lines of a text."""
@@ -98,13 +99,20 @@ class Console:
 
     def annotate(self, level: Level, message: str) -> None:
         """Put a one-line message on the job's page."""
-        self._write(self._dialect.annotation(level, on_one_line(self.redact(message))))
+        self._print(self._dialect.annotation(level, on_one_line(self.redact(message))))
 
-    def _write(self, line: str) -> None:
+    def _print(self, line: str) -> None:
         with self._lock:
             prefix = _CLEAR_LINE if self._spinner else ""
-            self._stream.write(f"{prefix}{line}\n{self._spinner}")
+            self._write(f"{prefix}{line}\n{self._spinner}")
+
+    def _write(self, text: str) -> None:
+        """Write to the stream, or nowhere once it takes no more: what is published does not depend on who listens."""
+        try:
+            self._stream.write(text)
             self._stream.flush()
+        except OSError:  # closed, full, or whoever read it has left
+            silence(self._stream)
 
     def reserve(self, text: str) -> None:
         """Print a line about what does not hold in this run, and remember it for the job's page."""
@@ -114,13 +122,13 @@ class Console:
     @contextmanager
     def group(self, title: str) -> Iterator[None]:
         """Keep together what is printed inside."""
-        self._write(self._dialect.open_group(on_one_line(self.redact(title))))
+        self._print(self._dialect.open_group(on_one_line(self.redact(title))))
         try:
             yield
         finally:
             closing = self._dialect.close_group()
             if closing:
-                self._write(closing)
+                self._print(closing)
 
     @contextmanager
     def stage(self, title: str) -> Iterator[None]:
@@ -149,14 +157,14 @@ class Console:
         """Keep what is printed inside from speaking to the CI product."""
         start, end = self._dialect.fence()
         if start:
-            self._write(start)
+            self._print(start)
         self._is_fenced = bool(start)
         try:
             yield
         finally:
             self._is_fenced = False
             if end:
-                self._write(end)
+                self._print(end)
 
     def times(self) -> tuple[Stage, ...]:
         """Return how long each stage took, of many the longest ones, and last how long everything took together."""
@@ -192,12 +200,18 @@ class Console:
                 shown = on_one_line(self.redact(title()))
                 spinner = f"{_FRAMES[frame % len(_FRAMES)]} {shown} {time.monotonic() - start:.0f} s"
                 self._spinner = spinner[: shutil.get_terminal_size().columns - 1]  # a longer one can't be drawn over
-                self._stream.write(_CLEAR_LINE + self._spinner)
-                self._stream.flush()
+                self._write(_CLEAR_LINE + self._spinner)
         with self._lock:
             if self._spinner:
-                self._stream.write(_CLEAR_LINE)
+                self._write(_CLEAR_LINE)
             self._spinner = ""
+
+
+def silence(stream: TextIO) -> None:
+    """Lead a stream nowhere, with what is still to be flushed."""
+    nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 class _ConsoleHandler(logging.Handler):

@@ -114,7 +114,7 @@ class GitHub:
 def _event(environ: Mapping[str, str]) -> object:
     try:
         return json.loads(Path(environ["GITHUB_EVENT_PATH"]).read_bytes())
-    except (KeyError, OSError, ValueError):
+    except (KeyError, OSError, ValueError, RecursionError):
         return None
 
 

@@ -6,6 +6,7 @@ Nothing here reads the process's environment; what git may know of it is handed 
 from __future__ import annotations
 
 import os
+import re
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -13,7 +14,7 @@ from subprocess import PIPE, TimeoutExpired
 from typing import IO, TYPE_CHECKING, cast
 
 from cdk8s_publish import programs
-from cdk8s_publish.errors import MachineError
+from cdk8s_publish.errors import InputError, MachineError
 from cdk8s_publish.git.errors import explain
 from cdk8s_publish.model import Relation
 
@@ -53,6 +54,13 @@ _MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(16 << 20), "MALLOC_MMAP_THRESHOLD_": st
 """Keep glibc from handing every buffer of zlib back to the kernel at once (mallopt(3)): storing 20,000 files took git
 twice the time. Other C libraries ignore it."""
 
+_PARAMETERS = "GIT_CONFIG_PARAMETERS"
+"""How git hands the settings of `git -c` on to what it starts; an alias of the user may have started us."""
+
+_UNREADABLE = re.compile(
+    r"bad (numeric )?config|bogus (count|format)|missing config (key|value)|too many entries in GIT_"
+)
+
 
 class GitRunner:
     """Runs git in one folder. GitPython adds the process's own environment below `environ`.
@@ -81,6 +89,8 @@ class GitRunner:
         """Return exit code, standard output and standard error (as text, undecodable bytes escaped)."""
         env = {**self._environ, **(environ or {})}
         env |= _config_environ(env, (*_HYGIENE, *self._settings, *settings))
+        if env.get(_PARAMETERS):  # what git believes before all other configuration
+            env[_PARAMETERS] += "".join(f" '{key}={value}'" for key, value in _HYGIENE)
         process = self._git.execute(
             [programs.resolve("git"), *arguments], istream=PIPE, as_process=True, env=env, pass_fds=self._inherited
         )
@@ -115,11 +125,25 @@ def frozen_config(environ: Mapping[str, str]) -> dict[str, str]:
     Foreign code that runs as the same user can rewrite those files: a proxy, a program or another URL in them would
     be handed the credential afterwards.
     """
-    _, out, _ = GitRunner(Path("/"), environ, ()).run("config", "--list", "--includes", "-z")
+    code, out, err = GitRunner(Path("/"), environ, ()).run("config", "--list", "--includes", "-z")
+    if code:
+        refuse_unreadable_configuration(err)
     entries = [entry.partition("\n") for entry in os.fsdecode(out).split("\0") if entry]
     pairs = [(key, value if is_set else "true") for key, is_set, value in entries if not key.startswith("include")]
     kept = {name: value for name, value in environ.items() if not name.startswith("GIT_CONFIG")}
-    return {**kept, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", **_config_environ({}, pairs)}
+    # An empty value, for what is not named here is inherited.
+    frozen = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", _PARAMETERS: ""}
+    return {**kept, **frozen, **_config_environ({}, pairs)}
+
+
+def refuse_unreadable_configuration(words: str) -> None:
+    """Raise an InputError when git says that it can't read its configuration; whatever it is asked to do, it stops."""
+    if _UNREADABLE.search(words):
+        raise InputError(
+            "git's configuration can't be read.",
+            evidence=words,
+            hint="Correct the file or the variables (`GIT_CONFIG_*`) that git names: `git config --list` shows it too.",
+        )
 
 
 def _gitpython() -> type[Git]:
@@ -130,6 +154,7 @@ def _gitpython() -> type[Git]:
         raise
     except ImportError as error:
         # GitPython asks git for its version as soon as it is imported, and takes every exception for git's absence.
+        refuse_unreadable_configuration(str(error))
         hint = "Install git and put it on the PATH."
         raise MachineError("git can't be run.", evidence=str(error), hint=hint) from None
     return Git
@@ -151,7 +176,10 @@ def _config_environ(env: Mapping[str, str], settings: Iterable[tuple[str, str]])
 
     Values stay out of argv and of every file, which is what makes this the way for a token.
     """
-    start = int(env.get("GIT_CONFIG_COUNT", "0") or 0)
+    count = env.get("GIT_CONFIG_COUNT") or "0"
+    if not (count.isascii() and count.isdecimal()):
+        refuse_unreadable_configuration(f"bogus count in GIT_CONFIG_COUNT: {count}")
+    start = int(count)
     pairs = dict[str, str]()
     for number, (key, value) in enumerate(settings, start):
         pairs[f"GIT_CONFIG_KEY_{number}"], pairs[f"GIT_CONFIG_VALUE_{number}"] = key, value

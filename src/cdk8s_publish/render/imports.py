@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from cdk8s_publish.errors import SynthError
+from cdk8s_publish.json_object import json_object
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -182,7 +183,7 @@ def _versions(cli: Path) -> list[str]:
 
 
 def _version(package: Path) -> str:
-    return str(json.loads((package / "package.json").read_bytes()).get("version"))
+    return str(json_object((package / "package.json").read_bytes()).get("version"))
 
 
 def _go_module(folder: Path) -> str:

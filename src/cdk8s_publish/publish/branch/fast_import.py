@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
 
     from cdk8s_publish.model import Folder, RenderedFile, Sha
     from cdk8s_publish.publish.branch.repository import Tip
+
+_LATEST = "9999-12-31T23:59:59"
+"""What stands for a moment whose year has more digits."""
 
 
 class Identity(NamedTuple):
@@ -25,14 +29,20 @@ class Identity(NamedTuple):
     def environ(self) -> dict[str, str]:
         """The variables that git reads an identity from."""
         name, _, mail = self.author.rpartition(" <")
-        pair = {"NAME": name, "EMAIL": mail.rstrip(">"), "DATE": self.date}
+        pair = {"NAME": name, "EMAIL": mail.rstrip(">"), "DATE": f"@{self.raw_date}"}
         return {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in pair.items()}
 
     @property
     def raw_date(self) -> str:
-        """The date as git stores it: seconds since the epoch and the offset of the zone."""
-        date = datetime.fromisoformat(self.date)
-        return f"{int(date.timestamp())} {date:%z}"
+        """The date as git stores it: seconds since the epoch and the offset of the zone.
+
+        Git reads no other form of a year after 2099, and a commit may name zones that no clock has (`+5130`).
+        """
+        moment, sign, hours, minutes = re.split(r"([+-])(\d\d):(\d\d)$", self.date.replace("Z", "+00:00"))[:4]
+        local = datetime.fromisoformat(f"{min(moment, _LATEST, key=len)}+00:00")
+        offset = 60 * (60 * int(hours) + int(minutes))
+        seconds = int(local.timestamp()) - (offset if sign == "+" else -offset)
+        return f"{seconds} {sign}{hours}{minutes}"
 
 
 class FolderWrite(NamedTuple):

@@ -11,6 +11,7 @@ import os
 import re
 from typing import TYPE_CHECKING
 
+from cdk8s_publish.json_object import json_object, string
 from cdk8s_publish.model import METADATA_FILE, Folder, Sha
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def note(source: SourceRevision, paths: Mapping[str, Sha], fingerprints: Mapping
     values: dict[str, object] = {"drySha": source.sha, "paths": dict(sorted(paths.items()))}
     if fingerprints:
         values["fingerprints"] = dict(sorted(fingerprints.items()))
-    return json.dumps(values, ensure_ascii=False) + "\n"
+    return json.dumps(values) + "\n"
 
 
 def below(listing: Iterable[bytes], path: str) -> dict[str, Sha]:
@@ -92,8 +93,9 @@ def fingerprints(note: bytes) -> dict[str, str]:
 
 
 def _texts(note: bytes, key: str) -> dict[str, str]:
-    values = (_json_object(note) or {}).get(key)
-    return {path: text for path, text in values.items() if isinstance(text, str)} if isinstance(values, dict) else {}
+    values = json_object(note).get(key)
+    texts = {string(path): string(text) for path, text in values.items()} if isinstance(values, dict) else {}
+    return {path: text for path, text in texts.items() if text}
 
 
 def recorded(path: str, files: Mapping[str, Sha], metadata: bytes, noted: Sha | None) -> Folder:
@@ -102,30 +104,19 @@ def recorded(path: str, files: Mapping[str, Sha], metadata: bytes, noted: Sha | 
     A record without any key of ours is that of another hydrator, and so is the folder. One that can't be read is ours
     where the note knows the folder.
     """
-    values = _json_object(metadata)
-    is_ours = noted is not None if values is None else not _OWN_KEYS.isdisjoint(values)
+    values = json_object(metadata)
+    is_ours = not _OWN_KEYS.isdisjoint(values) if values else noted is not None
     if not is_ours:
         return Folder(path, files)
-    values = values or {}
-    record, manifests, directory = noted or values.get("drySha"), values.get("manifests"), values.get("directory")
-    source_ref = values.get("sourceRef")
+    record, manifests = noted or string(values.get("drySha")), values.get("manifests")
     return Folder(
         path,
         files,
         is_managed=True,
-        record=Sha(record) if isinstance(record, str) and re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", record) else None,
+        record=Sha(record) if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", record) else None,
         # Somebody may have edited the files since: then nobody knows the number.
         manifests=manifests if isinstance(manifests, int) and values.get("files") == files_digest(files) else None,
-        source_url=str(values.get("repoURL", "")),
-        directory=directory if isinstance(directory, str) else None,
-        source_ref=source_ref if isinstance(source_ref, str) else "",
+        source_url=string(values.get("repoURL")),
+        directory=string(values.get("directory")) or None,
+        source_ref=string(values.get("sourceRef")),
     )
-
-
-def _json_object(data: bytes) -> dict[str, object] | None:
-    """Return what a record or a note says; None where it can't be read, for somebody may have edited it by hand."""
-    try:
-        value = json.loads(data or b"{}")
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from contextlib import contextmanager
 from itertools import accumulate
 from types import MappingProxyType
@@ -51,6 +52,8 @@ RELATED_DEPTH = 1_000
 
 _GONE = re.compile(r"not our ref|unadvertised object|want \w+ not valid|does not exist")
 """What git, JGit and Azure Repos say of a commit that they don't have."""
+
+_SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 _OWN_NAMES = {"HEAD", "config", "objects", "refs", "packed-refs", "shallow", "ssh-key", "ssh-known-hosts"}
 """What git and we put into the private repository; `shallow.lock` and its like are gone when git has ended."""
@@ -189,13 +192,14 @@ class Repository:
             specs = (f"+{name}:{_TIP if name == ref else _NOTES}" for name in present)
             self._fetch(doing, *specs, options=("--update-shallow", f"--depth={depth}"))
         objects = dict(self._fetched()) if present else {}
-        notes, _ = objects[_NOTES] if NOTES_REF in found else (None, None)
+        notes = objects[_NOTES][0] if NOTES_REF in found else None
+        annotations = self._annotations() if notes else {}
         if ref not in found:
             return Tip(branch, notes=notes, default_branch=default, others=others, alias=alias)
         sha, tree = objects[_TIP]
         entries = tuple(self._git.out("ls-tree", "-r", "-z", sha).split(b"\0")[:-1])
         recorded = tuple(hydrator.recorded_paths(entries))
-        annotated, note = self._nearest_note(sha, ref) if notes else (None, b"")
+        annotated, note = self._nearest_note(sha, ref, annotations)
         return Tip(branch, sha, tree, notes, default, entries, recorded, note, annotated, others, alias)
 
     def _fetched(self) -> Iterator[tuple[str, tuple[Sha, Sha]]]:
@@ -232,13 +236,33 @@ class Repository:
         )
         return tuple(folder._replace(fingerprint=fingerprints.get(folder.path, "")) for folder in found)
 
-    def _nearest_note(self, tip: Sha, ref: str) -> tuple[Sha | None, bytes]:
+    def _annotations(self) -> dict[Sha, Sha]:
+        """Return the notes that were fetched, by the commit that they are on.
+
+        Raises:
+            BranchError: the ref holds something else than notes, on which ours would be put.
+
+        """
+        code, out, _ = self._git.run("ls-tree", "-r", "-z", f"{_NOTES}^{{tree}}")
+        is_commit = self._git.out("cat-file", "-t", _NOTES) == b"commit\n"
+        found = hydrator.below(out.split(b"\0")[:-1], "")
+        notes = {Sha(path.replace("/", "")): note for path, note in found.items()}
+        if code or not is_commit or not all(map(_SHA.fullmatch, notes)):
+            url = shlex.quote(self.remote.url)
+            raise BranchError(
+                f"`{NOTES_REF}` of the repository holds something else than notes.",
+                hint=f"Remove it: `git push {url} :{NOTES_REF}`. It is made again; what it holds may have to be kept "
+                "under another name. The source commit that was published is also recorded on the branch.",
+            )
+        return notes
+
+    def _nearest_note(self, tip: Sha, ref: str, notes: Mapping[Sha, Sha]) -> tuple[Sha | None, bytes]:
         """Return the note on the tip and the commit that it is on, else those of the nearest commit below that has one.
 
         Whoever commits beside our folders moves the tip away from its note.
         """
-        listed = (line.split(" ") for line in self._git.out("notes", f"--ref={_NOTES}", "list").decode().splitlines())
-        notes = {Sha(commit): note for note, commit in listed}
+        if not notes:
+            return None, b""
         annotated = tip if tip in notes else self._nearest_annotated(tip, ref, notes)
         if annotated is None:
             return None, b""
@@ -403,7 +427,9 @@ class Repository:
         """Write a note on `sha`, drop the one of the tip that it replaces, and return the new tip of the notes."""
         stream = fast_import.note(_NOTES, tip, sha, text.encode(), identity)
         return Sha(
-            self._git.out("fast-import", "--quiet", "--force", "--date-format=raw", stdin=stream).decode().strip()
+            self._git.out("fast-import", "--quiet", "--force", "--date-format=raw-permissive", stdin=stream)
+            .decode()
+            .strip()
         )
 
     def push(self, moves: Sequence[RefMove]) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from cdk8s_publish.errors import InputError, RemoteError, TransientRemoteError
 from cdk8s_publish.git.history import MESSAGES_MAXIMUM, message, new_messages
-from cdk8s_publish.git.process import GitRunner, relation
+from cdk8s_publish.git.process import GitRunner, refuse_unreadable_configuration, relation
 from cdk8s_publish.git.urls import absolute, split_credential
 from cdk8s_publish.model import CONFIG_FILE, Relation, Sha, SourceRevision
 
@@ -38,6 +38,7 @@ class Checkout:
         questions = ("--show-toplevel", "--is-shallow-repository", "HEAD", "--symbolic-full-name", "HEAD")
         code, out, err = self._runner.run("rev-parse", *questions)
         if code:
+            refuse_unreadable_configuration(err)
             raise InputError(
                 f"{folder} is not a git checkout with a commit to publish.",
                 evidence=err,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from cdk8s_publish.json_object import json_object
 from cdk8s_publish.render.managers import Ecosystem, Manager
 
 if TYPE_CHECKING:
@@ -30,9 +30,9 @@ def missing_in_yarn_lock(folder: Path) -> Sequence[str]:
     is in `node_modules/.yarn-integrity`; a package from a folder is written there in another way.
     """
     try:
-        installed = json.loads((folder / "node_modules" / ".yarn-integrity").read_bytes())["lockfileEntries"]
+        installed = json_object((folder / "node_modules" / ".yarn-integrity").read_bytes()).get("lockfileEntries", {})
         lines = (folder / "yarn.lock").read_text(errors="replace").splitlines()
-    except (OSError, ValueError, KeyError):
+    except OSError:
         return ()
     locked = set[str]()
     for line in lines:
@@ -98,10 +98,9 @@ def _candidates(before: str, word: str) -> list[str]:
 def package_json(folder: Path) -> Mapping[str, Any]:
     """Return what package.json holds; nothing where it can't be read."""
     try:
-        package = json.loads((folder / "package.json").read_bytes())
-    except (OSError, ValueError):
+        return json_object((folder / "package.json").read_bytes())
+    except OSError:
         return {}  # the package manager has better words for what is wrong with it
-    return package if isinstance(package, dict) else {}
 
 
 def _scripts(folder: Path) -> Mapping[str, Any]:
