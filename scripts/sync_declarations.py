@@ -111,6 +111,7 @@ def reference_rules(*, is_about_branch: bool) -> Iterator[str]:
     for rule in RULES.values():
         if rule.is_about_branch is is_about_branch:
             may_pass = "for one resource" if rule.is_about_resource else "yes"
+            may_pass = "for one folder" if rule.is_about_folder else may_pass
             allowed = f"never: {rule.never}" if rule.never else may_pass
             yield f"| `{rule.name}` | {rule.level} | {rule.meaning} | {allowed} |"
 

@@ -199,6 +199,8 @@ class Manifest(NamedTuple):
 class Finding(NamedTuple):
     """What a check reports. `rule` is a name of `rules`, `file` is relative to the output folder.
 
+    Where the rule is about a folder of the branch, `file` is that folder.
+
     `allow` is what the input `allow`, or a trailer, must say to let the finding pass; it is empty where nothing has to.
     """
 

@@ -279,3 +279,45 @@ def test_folder__beside_that_of_another_app_branch_or_repository_is_no_former_on
     other = other_repository(tmp_path)
     to_first = ("--repository", str(checkout.origin.path), "--path", "other")
     assert "former-folder" not in cli.run(*RUN, *to_first, cwd=other.path).ok().text
+
+
+def test_consent__to_take_a_folder_over_is_for_that_folder_and_once__d13(
+    checkout: Checkout, cli: Cli, remote: Remote, tmp_path: Path
+) -> None:
+    run = (*RUN, "--repository", str(remote.path))
+    for path in ("a", "b"):
+        cli.run(*run, "--path", path, cwd=checkout.path).ok()
+    other = other_repository(tmp_path)
+    done = cli.run(*run, "--path", "a", cwd=other.path).exits(5)
+    assert "[to allow: foreign-folder:a]" in done.text
+    allow = ("--allow", "foreign-folder:a")
+    done = cli.run(*run, "--path", "a", *allow, cwd=other.path).ok()
+    assert "its 2 files would be replaced" in done.text
+    left_on = cli.run(*run, "--path", "a", *allow, cwd=other.path).ok()
+    assert "warning unused-consent: Nothing needed `foreign-folder:a`" in left_on.text
+    before = state(remote)
+    cli.run(*run, "--path", "b", *allow, cwd=other.path).exits(5)  # another one is not meant
+    assert state(remote) == before
+
+
+def test_consent__to_overlap_names_the_folder__d13(
+    checkout: Checkout, cli: Cli, remote: Remote, tmp_path: Path
+) -> None:
+    run = (*RUN, "--repository", str(remote.path))
+    cli.run(*run, "--path", "prod/a", cwd=checkout.path).ok()
+    other = other_repository(tmp_path)
+    before = state(remote)
+    done = cli.run(*run, "--path", "prod", "--allow", "foreign-branch, foreign-folder", cwd=other.path).exits(5)
+    assert "[to allow: overlapping-folders:prod]" in done.text
+    assert state(remote) == before
+
+
+def test_consent__to_adopt_a_branch_says_what_is_replaced_and_what_stays__u4(checkout: Checkout, cli: Cli) -> None:
+    for number in range(4):
+        checkout.origin.commit(
+            "manifests", {"README.md": b"%d" % number, "dist/old.yaml": b"old: 1\n"}, f"Hand {number}"
+        )
+    done = cli.run(*RUN, "--allow", "foreign-branch", cwd=checkout.path).ok()
+    assert "1 file in `dist` would be replaced" in done.text
+    assert checkout.origin.log("manifests") == ["Start", *(f"Hand {number}" for number in (3, 2, 1, 0))]
+    assert "nothing was published here before" not in done.text

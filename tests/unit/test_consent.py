@@ -60,6 +60,7 @@ def test_allow__is_a_list_on_lines_or_between_commas(text: str) -> None:
         ("plain-secret:db", "write `Kind.group/namespace/name`"),
         ("plain-secret:", "names no resource"),
         ("plain-secret:a/b/c/d", "names no resource"),
+        ("foreign-folder:", "names no folder"),
         (
             "plain-secret, nothing-renderd, zzz",
             "`nothing-renderd` (did you mean `nothing-rendered`?); there is no rule",
@@ -290,3 +291,24 @@ def rule_names() -> set[str]:
 def test_rules__every_one_that_a_finding_has_is_declared() -> None:
     in_a_table = {"older-source", "diverged-source", "unknown-source"}
     assert rule_names() | in_a_table == set(RULES)
+
+
+@pytest.mark.parametrize(
+    ("words", "folder", "is_covered"),
+    [
+        ("foreign-folder", "prod/a", True),
+        ("foreign-folder:prod/a", "prod/a", True),
+        ("foreign-folder:prod/*", "prod/a", True),
+        ("foreign-folder:prod", "prod/a", False),
+        ("foreign-folder:prod/a", "prod/b", False),
+        ("foreign-folder:prod/*", "prod/a/b", False),
+        ("foreign-folder:.", ".", True),
+        ("overlapping-folders:prod/a", "prod/a", False),
+    ],
+)
+def test_consent__for_a_folder_covers_that_one(words: str, folder: str, *, is_covered: bool) -> None:
+    finding = Finding(Level.ERROR, "foreign-folder", "The folder is of somebody else.", folder)
+    (consent,) = parse_allow(words)
+    assert consent.covers(finding) is is_covered
+    ((judged,), _) = apply_consents([finding], [])
+    assert judged.allow == f"foreign-folder:{folder}"

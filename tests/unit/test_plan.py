@@ -183,11 +183,12 @@ def test_decide__diff_of_a_source_that_lacks_published_commits_warns(relation: R
     assert [finding.level for finding in plan.findings] == [Level.WARNING] * count
 
 
-def test_decide__consent_that_no_branch_needed_is_a_notice() -> None:
+@pytest.mark.parametrize(("rule", "level"), [("other-source", Level.NOTICE), ("foreign-branch", Level.WARNING)])
+def test_decide__consent_that_no_branch_needed_is_reported(rule: str, level: Level) -> None:
     seen = SEEN._replace(relations={"dist": Relation.NEWER})
-    plan = planned(seen, {"allow": "foreign-branch, removal-budget"})
-    assert [(finding.level, finding.rule) for finding in plan.findings] == [(Level.NOTICE, "unused-consent")]
-    assert "`foreign-branch`" in plan.findings[0].message
+    plan = planned(seen, {"allow": f"{rule}, removal-budget"})
+    assert [(finding.level, finding.rule) for finding in plan.findings] == [(level, "unused-consent")]
+    assert f"`{rule}`" in plan.findings[0].message
     with pytest.raises(BranchError, match="Nothing needed `foreign-branch`"):
         planned(seen, {"allow": "foreign-branch", "refuse": "unused-consent"})
 

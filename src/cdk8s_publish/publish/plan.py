@@ -71,7 +71,7 @@ def _folder_findings(branch: str, seen: Observed) -> Iterator[Finding]:
     if seen.is_foreign:
         message = (
             f"The branch `{branch}` has content that was not published by this tool: no `hydrator.metadata` of "
-            f"{seen.revision} is a record of ours."
+            f"{seen.revision} is a record of ours. {_replaced(seen.folders)}; its history, and what is beside, stays."
         )
         yield Finding(Level.ERROR, "foreign-branch", message, hint=_HINT)
         return
@@ -92,7 +92,7 @@ def _overlap(branch: str, path: str, other: str) -> Finding:
         f"The folders `{path or '.'}` and `{other or '.'}` on `{branch}` would overlap, and a publish of one removes "
         "files of the other."
     )
-    return Finding(Level.ERROR, "overlapping-folders", message, hint=_HINT)
+    return Finding(Level.ERROR, "overlapping-folders", message, path or ".", hint=_HINT)
 
 
 def _foreign_content(branch: str, folder: Folder) -> Finding:
@@ -104,7 +104,14 @@ def _foreign_content(branch: str, folder: Folder) -> Finding:
     message = (
         f"The folder `{folder.path or '.'}` on `{branch}` has content that was not published by this tool: {example}."
     )
-    return Finding(Level.ERROR, "foreign-branch", message, hint=_HINT)
+    return Finding(Level.ERROR, "foreign-branch", message, folder.path or ".", hint=_HINT)
+
+
+def _replaced(folders: Sequence[Folder]) -> str:
+    """Say how many files of somebody else are in the folders of this run."""
+    count = sum(len(folder.files) for folder in folders)
+    names = ", ".join(f"`{folder.path or '.'}`" for folder in folders[:_NAMED])
+    return f"{count} file{'s' * (count != 1)} in {names} would be replaced"
 
 
 def _foreign_folder(branch: str, folder: Folder, owner: str) -> Finding:
@@ -113,7 +120,7 @@ def _foreign_folder(branch: str, folder: Folder, owner: str) -> Finding:
         f"The folder `{folder.path or '.'}` on `{branch}` was published by {owner}; its {count} file"
         f"{'s' * (count != 1)} would be replaced."
     )
-    return Finding(Level.ERROR, "foreign-folder", message, hint=_HINT)
+    return Finding(Level.ERROR, "foreign-folder", message, folder.path or ".", hint=_HINT)
 
 
 def _former_folder(branch: str, former: Sequence[str]) -> Finding:

@@ -36,8 +36,9 @@ _OLD_TRAILER = "allow-removals"
 class Consent(NamedTuple):
     """Leave for the findings of one rule to pass.
 
-    `resource` is a pattern (`Kind.group/namespace/name`, `*` stands for anything within a part); an empty one means
-    every finding. `origin` says in words who gave it, `reason` why.
+    `resource` is a pattern: `Kind.group/namespace/name`, or a folder of the branch where the rule is about those; `*`
+    stands for anything within a part. An empty one means every finding. `origin` says in words who gave it, `reason`
+    why.
     """
 
     rule: str
@@ -52,7 +53,7 @@ class Consent(NamedTuple):
         """Whether it lets this finding pass."""
         if finding.rule != self.rule:
             return False
-        return not self.resource or (finding.resource is not None and _matches(self.resource, finding.resource))
+        return not self.resource or _matches(self.resource, _subject(finding))
 
 
 def parse_allow(text: str) -> tuple[Consent, ...]:
@@ -132,7 +133,13 @@ def _needs_consent(finding: Finding) -> bool:
 
 def unused(consents: Iterable[Consent]) -> tuple[Finding, ...]:
     """Return a notice for each consent that nothing needed."""
-    return tuple(Finding(Level.NOTICE, "unused-consent", _unused_message(consent)) for consent in consents)
+    return tuple(Finding(_unused_level(consent), "unused-consent", _unused_message(consent)) for consent in consents)
+
+
+def _unused_level(consent: Consent) -> Level:
+    """Return how much it matters: what is left on in an input lets the next folder of others be replaced as well."""
+    is_left_on = consent.origin == INPUT_ORIGIN and RULES[consent.rule].is_about_folder
+    return Level.WARNING if is_left_on else Level.NOTICE
 
 
 def _unused_message(consent: Consent) -> str:
@@ -169,6 +176,8 @@ def _fault(entry: str, *, is_allowing: bool) -> str:
 
 
 def _resource_fault(rule: Rule, resource: str) -> str:
+    if rule.is_about_folder:
+        return "" if resource else f"`{rule.name}:` names no folder of the branch: write `{rule.name}:dist`"
     if not rule.is_about_resource:
         return f"`{rule.name}` is about no resource, so it stands alone"
     if not _PATTERN.fullmatch(resource):
@@ -196,10 +205,8 @@ def _flaw(key: str, words: str, reason: str) -> str:
 
 def _words(finding: Finding) -> str:
     """Return what `allow` must say to let this finding pass, and little else."""
-    rule = RULES[finding.rule]
-    if not rule.is_about_resource or finding.resource is None:
-        return rule.name
-    return f"{rule.name}:{'/'.join(_pattern_part(part) for part in _parts(finding.resource))}"
+    parts = _subject(finding)
+    return f"{finding.rule}:{'/'.join(map(_pattern_part, parts))}" if parts else finding.rule
 
 
 def _pattern_part(part: str) -> str:
@@ -207,13 +214,21 @@ def _pattern_part(part: str) -> str:
     return _NOT_IN_PATTERN.sub("*", part)
 
 
+def _subject(finding: Finding) -> tuple[str, ...]:
+    """Return the parts of the name that a finding may be allowed for; none where it is about nothing with a name."""
+    rule = RULES[finding.rule]
+    if rule.is_about_folder and finding.file:
+        return tuple(finding.file.split("/"))
+    return _parts(finding.resource) if rule.is_about_resource and finding.resource else ()
+
+
 def _parts(resource: ResourceId) -> tuple[str, ...]:
     place = (resource.namespace,) if resource.namespace else ()
     return (resource.kind_and_group, *place, resource.name)
 
 
-def _matches(pattern: str, resource: ResourceId) -> bool:
-    wanted, parts = pattern.split("/"), _parts(resource)
+def _matches(pattern: str, parts: Sequence[str]) -> bool:
+    wanted = pattern.strip("/").split("/")
     return len(wanted) == len(parts) and all(map(_matches_part, wanted, parts))
 
 

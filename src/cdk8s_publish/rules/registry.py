@@ -22,7 +22,8 @@ class Rule(NamedTuple):
     error, and without a publish.
 
     `is_about_branch` rules are judged before anything is rendered. Findings of a rule that is `is_about_resource` name
-    one. A rule that is `is_read_from_file` is not judged again for files that did not change since they were published.
+    one, those of a rule that is `is_about_folder` name a folder of the branch where they are about one. A rule that is
+    `is_read_from_file` is not judged again for files that did not change since they were published.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Rule(NamedTuple):
     never: str = ""
     is_about_branch: bool = False
     is_about_resource: bool = False
+    is_about_folder: bool = False
     is_read_from_file: bool = False
     skips: bool = False
 
@@ -166,7 +168,11 @@ _ALL = (
     Rule("kustomization", Level.NOTICE, "Flux and Argo CD apply only what this file lists"),
     Rule("unknown-input", Level.WARNING, "a variable `INPUT_…` is no input; the closest name is suggested"),
     Rule("unreadable-consent", Level.WARNING, "a trailer `Allow:` names no rule that may pass, or gives no reason"),
-    Rule("unused-consent", Level.NOTICE, "a rule was allowed, and nothing needed it"),
+    Rule(
+        "unused-consent",
+        Level.NOTICE,
+        "a rule was allowed, and nothing needed it; a warning where it would let a folder of somebody else be replaced",
+    ),
     Rule(
         "source-branch",
         Level.ERROR,
@@ -186,12 +192,14 @@ _ALL = (
         Level.ERROR,
         "the branch, or the folder on it, has content that was not published by cdk8s-publish",
         is_about_branch=True,
+        is_about_folder=True,
     ),
     Rule(
         "foreign-folder",
         Level.ERROR,
         "the folder was published from another repository, or by another app of this one: it would be replaced",
         is_about_branch=True,
+        is_about_folder=True,
     ),
     Rule(
         "former-folder",
@@ -211,6 +219,7 @@ _ALL = (
         Level.ERROR,
         "the folder holds another published folder, or is in one: a publish of one removes files of the other",
         is_about_branch=True,
+        is_about_folder=True,
     ),
     Rule(
         "older-source",
