@@ -139,3 +139,43 @@ def test_freshness__merge_keeps_both_sides_older(checkout: Checkout, cli: Cli, t
     checkout.commit("After the merge")
     cli.run(*RUN, cwd=checkout.path).ok()
     assert "skipped" in cli.run(*RUN, cwd=older.path).ok().stdout.lower()
+
+
+@pytest.fixture
+def old_server(checkout: Checkout, tmp_path: Path) -> dict[str, str]:
+    """Put a server that speaks only the oldest protocol before the origin; return the variables of its users."""
+    wrapper = tmp_path / "ssh"
+    wrapper.write_text('#!/bin/sh\nfor command; do :; done\nexec env -u GIT_PROTOCOL sh -c "$command"\n')
+    wrapper.chmod(0o755)
+    checkout.git("remote", "set-url", "origin", f"ssh://git@server{checkout.origin.path}")
+    return {"GIT_SSH_COMMAND": str(wrapper), "GIT_SSH_VARIANT": "ssh"}
+
+
+def test_freshness__holds_where_the_server_knows_only_an_old_protocol__e15(
+    checkout: Checkout, cli: Cli, tmp_path: Path, old_server: dict[str, str]
+) -> None:
+    jobs = []
+    for number in range(3):
+        checkout.render({"web.yaml": config_map("web", str(number))}, f"Commit {number}")
+        jobs.append(checkout.ci_checkout(tmp_path / f"job-{number}", url=f"ssh://git@server{checkout.origin.path}"))
+        cli.run(*RUN, cwd=checkout.path, **old_server).ok()
+    refs = checkout.origin.refs()
+    assert "skipped" in cli.run(*RUN, cwd=jobs[1].path, **old_server).ok().stdout.lower()
+    assert checkout.origin.refs() == refs
+    checkout.render({"web.yaml": config_map("web", "3")}, "Commit 3")
+    newest = checkout.ci_checkout(tmp_path / "newest", url=f"ssh://git@server{checkout.origin.path}")
+    assert "unknown-source" not in cli.run(*RUN, cwd=newest.path, **old_server).ok().text
+    assert checkout.origin.files("manifests")["dist/web.yaml"] == config_map("web", "3")
+
+
+def test_freshness__of_a_commit_that_an_old_server_lost_is_not_known(
+    checkout: Checkout, cli: Cli, tmp_path: Path, old_server: dict[str, str]
+) -> None:
+    base = checkout.sha
+    checkout.render({"web.yaml": config_map("web", "left")}, "Left")
+    cli.run(*RUN, cwd=checkout.path, **old_server).ok()
+    checkout.git("reset", "--quiet", "--hard", base)
+    checkout.origin.git("update-ref", "refs/heads/main", base)
+    checkout.render({"web.yaml": config_map("web", "right")}, "Right")
+    job = checkout.ci_checkout(tmp_path / "job", url=f"ssh://git@server{checkout.origin.path}")
+    assert "unknown-source" in cli.run(*RUN, cwd=job.path, **old_server).ok().text

@@ -107,3 +107,17 @@ def test_history__of_a_configuration_repository_stays_when_its_default_branch_is
     checkout.render({"web.yaml": config_map("web", "2")}, "Change the web")
     cli.run(*run, cwd=checkout.path).ok()
     assert remote.log("main")[:6] == ["Change the web", *(f"By hand {number}" for number in reversed(range(5)))]
+
+
+def test_history__kept_in_part_says_what_helps_where_the_server_refuses_to_rewrite__m53(
+    checkout: Checkout, cli: Cli
+) -> None:
+    checkout.origin.git("config", "receive.denyNonFastForwards", "true")
+    publish(cli, checkout, 2, "keep: 2")
+    checkout.render({"web.yaml": config_map("web", "9")}, "State 9")
+    before = checkout.origin.refs()
+    done = cli.run("--install", "none", "--history", "keep: 2", cwd=checkout.path).exits(5)
+    assert "`history: keep`" in done.text
+    assert checkout.origin.refs()["refs/heads/manifests"] == before["refs/heads/manifests"]
+    cli.run("--install", "none", "--history", "keep", cwd=checkout.path).ok()
+    assert checkout.origin.log("manifests") == ["State 9", "State 1", "State 0"]

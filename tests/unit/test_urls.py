@@ -131,3 +131,45 @@ def test_normal__case_of_a_path_counts_only_where_the_server_tells_it_apart() ->
 )
 def test_repository_name__is_what_a_clone_is_called(url: str, name: str) -> None:
     assert repository_name(url) == name
+
+
+@pytest.mark.parametrize(
+    ("url", "other"),
+    [
+        ("https://github.com/Acme/Shop.git", "git@GitHub.com:acme/shop"),
+        ("https://github.com/acme/shop", "ssh://git@ssh.github.com:443/acme/shop.git"),
+        ("https://www.github.com/acme/shop", "https://github.com/acme/shop"),
+        ("https://gitlab.com/Acme/Group/Shop", "ssh://git@altssh.gitlab.com:443/acme/group/shop.git"),
+        ("https://bitbucket.org/acme/shop", "ssh://git@altssh.bitbucket.org:443/acme/shop.git"),
+        ("git@git.example:team/shop", "git.example:team/shop.git"),
+        ("git://git.example/team/shop", "https://git.example/team/shop"),
+        ("git+ssh://git@git.example/team/shop", "ssh://git.example/team/shop/"),
+        ("ssh://git@git.example:22/team/shop", "ssh://git.example/team/shop"),
+        ("https://git.example//team//shop", "https://git.example/team/shop"),
+        ("https://git.example/team/shop.git/", "https://git.example/team/shop"),
+        ("https://git.example/my%20team/shop", "https://git.example/my team/shop"),
+        ("ssh://git@[2001:db8::1]:2222/team/shop", "https://[2001:DB8::1]/team/shop.git"),
+        ("/srv/git/shop/.git", "file:///srv/git/shop"),
+        ("/srv/git//shop.git", "file://localhost/srv/git/shop"),
+    ],
+)
+def test_normal__two_addresses_of_one_repository(url: str, other: str) -> None:
+    assert normal(url) == normal(other)
+
+
+@pytest.mark.parametrize(
+    ("url", "other"),
+    [
+        ("https://github.com/acme/shop", "https://github.com/acme/shop2"),
+        ("https://github.com/acme/shop", "https://gitlab.com/acme/shop"),
+        ("https://github.com/acme/shop", "https://github.com.example/acme/shop"),
+        ("https://git.example/team/shop", "https://git.example/team/shop/wiki"),
+        ("https://git.example/shop", "https://git.example/team/shop"),
+        ("https://git.example:8443/team/shop", "https://git.example:9443/team/shop"),
+        ("https://git.example/Team/shop", "https://git.example/team/shop"),
+        ("/srv/git/Shop", "/srv/git/shop"),
+        ("/srv/git/shop", "https://srv/git/shop"),
+    ],
+)
+def test_normal__addresses_of_two_repositories(url: str, other: str) -> None:
+    assert normal(url) != normal(other)

@@ -51,8 +51,9 @@ def over_ssh(url: str) -> str:
 def normal(url: str) -> str:
     """Return a form in which equal repositories are equal texts, over whatever protocol they are reached.
 
-    Without scheme, user, `.git`, final slash and the scheme's own port; the host in lower case, with another port only
-    over http(s). The path too is in lower case where the server takes both for the same. A local path without links.
+    Without scheme, user, `.git`, needless slashes and the scheme's own port; the host in lower case and by its main
+    name, with another port only over http(s). The path too is in lower case where the server takes both for the same. A
+    local path without links.
     """
     path = url.removeprefix("file://").removeprefix("localhost" if url.startswith("file://localhost/") else "")
     if path.startswith("/"):
@@ -62,22 +63,33 @@ def normal(url: str) -> str:
     if not found:
         return text
     host = re.sub(r":(443|80)$", "", found[1].lower())
-    name = found[2].strip("/")
+    host = _OTHER_HOSTS.get(host, host)
+    name = re.sub(r"/+", "/", unquote(found[2]).strip("/"))
     return f"{host}/{name.lower() if host in _CASELESS_HOSTS else name}"
 
 
+_USER = r"(?:[^/@]*@)?"
+_HOST = r"(?:\[[^/\]]+\]|[^/:@\[]+)"
 _FORMS = (
-    r"https?://(?:[^/@]*@)?([^/]+)/(.*)",
-    r"ssh://(?:[^/@]*@)?([^/:]+)(?::\d+)?/(.*)",
-    r"[^/:@]+@([^/:]+):/?(.*)",
+    rf"https?://{_USER}({_HOST}(?::\d+)?)/(.*)",
+    rf"(?:(?:git\+)?ssh|ssh\+git|git)://{_USER}({_HOST})(?::\d+)?/(.*)",
+    rf"{_USER}({_HOST}):(?!//)/?(.*)",
 )
 _CASELESS_HOSTS = frozenset({"github.com", "gitlab.com", "bitbucket.org", "codeberg.org", "gitea.com"})
 """Servers that are known to take `Owner/Name` for `owner/name`. Of others nobody knows: git's own tells them apart."""
 
+_OTHER_HOSTS = {
+    "www.github.com": "github.com",
+    "ssh.github.com": "github.com",
+    "altssh.gitlab.com": "gitlab.com",
+    "altssh.bitbucket.org": "bitbucket.org",
+}
+"""Names under which servers are reached as well, mostly where a firewall lets port 443 pass only."""
+
 
 def is_other_server(url: str, other: str) -> bool:
     """Whether both are on a server, and not on the same; ports don't count."""
-    host, other_host = (normal(one).partition("/")[0].partition(":")[0] for one in (url, other))
+    host, other_host = (re.sub(r":\d+$", "", normal(one).partition("/")[0]) for one in (url, other))
     return bool(host and other_host) and host != other_host
 
 

@@ -50,7 +50,7 @@ NOTE_DEPTH = 50
 RELATED_DEPTH = 1_000
 """How far down a branch that none of our commits is on is compared with the history of the sources."""
 
-_GONE = re.compile(r"not our ref|unadvertised object|want \w+ not valid|does not exist")
+_GONE = re.compile(r"not our ref|want \w+ not valid|does not exist")
 """What git, JGit and Azure Repos say of a commit that they don't have."""
 
 _SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -309,8 +309,15 @@ class Repository:
         return self._commits(tip.sha)
 
     def history(self, sha: Sha) -> frozenset[Sha]:
-        """Return a commit of the remote and those before it, fetched without their folders."""
-        self._fetch("Reading the history", sha, options=("--filter=tree:0", f"--depth={RELATED_DEPTH}"))
+        """Return a commit of the remote and those before it.
+
+        Raises:
+            RemoteError: the remote does not have it.
+
+        """
+        self._fetch_history((sha,), f"--depth={RELATED_DEPTH}")
+        if not self._holds(sha):
+            raise RemoteError(f"{self.remote.url} no longer has the commit {sha}.")
         return self._commits(sha)
 
     def _commits(self, sha: Sha) -> frozenset[Sha]:
@@ -331,7 +338,7 @@ class Repository:
         """
         for depth in (f"--depth={SOURCE_DEPTH}", "--unshallow"):
             try:
-                self._fetch("Reading the history", recorded, own, options=("--filter=tree:0", depth))
+                self._fetch_history((recorded, own), depth)
             except TransientRemoteError:
                 raise
             except RemoteError as error:
@@ -348,7 +355,24 @@ class Repository:
             known = relation(self._git, recorded, own)
             if known is not None:
                 return known
-        return Relation.DIVERGED
+        return Relation.DIVERGED if self._holds(recorded) and self._holds(own) else Relation.UNKNOWN
+
+    def _fetch_history(self, commits: Sequence[Sha], depth: str) -> None:
+        """Fetch commits and those before them, without their folders."""
+        options = ("--filter=tree:0", depth)
+        try:
+            self._fetch("Reading the history", *commits, options=options)
+        except RemoteError as error:
+            if "unadvertised object" not in error.evidence:
+                raise
+            # Before version 2 of its protocol git gives what refs hold, and nothing by its id.
+            self._fetch("Reading the history", "+refs/heads/*:refs/private/heads/*", options=options)
+
+    def _holds(self, sha: Sha) -> bool:
+        """Whether a commit was fetched; the remote is not asked for it."""
+        environ = {"GIT_ALLOW_PROTOCOL": ""}
+        code, _, _ = self._git.run("cat-file", "-e", f"{sha}^{{commit}}", environ=environ)
+        return code == 0
 
     def messages(self, records: Sequence[Sha], own: Sha) -> tuple[CommitMessage, ...] | None:
         """Return the messages of the commits that `own` has and no record has, as far as `relation` fetched them."""
