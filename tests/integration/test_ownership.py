@@ -321,3 +321,52 @@ def test_consent__to_adopt_a_branch_says_what_is_replaced_and_what_stays__u4(che
     assert "1 file in `dist` would be replaced" in done.text
     assert checkout.origin.log("manifests") == ["Start", *(f"Hand {number}" for number in (3, 2, 1, 0))]
     assert "nothing was published here before" not in done.text
+
+
+@pytest.mark.parametrize("option", ["path", "branch"])
+def test_source__a_branch_for_each_environment_publishes_to_a_place_of_its_own(
+    checkout: Checkout, cli: Cli, option: str
+) -> None:
+    for number in range(2):
+        for environment in ("staging", "production"):
+            checkout.git("switch", "--quiet", "--force-create", environment)
+            checkout.write(f"{RENDERED}/web.yaml", config_map("web", f"{environment}-{number}"))
+            checkout.git("add", "--all")
+            checkout.git("commit", "--quiet", "--message", f"{environment} {number}")
+            checkout.git("push", "--quiet", "--force", "origin", environment)
+            done = cli.run(*RUN, f"--{option}", f"envs/{environment}", cwd=checkout.path).ok()
+            assert "Published" in done.stdout
+            assert "other-source" not in done.text
+            assert "former-folder" not in done.text
+
+
+@pytest.mark.parametrize("depth", [0, 1], ids=["full", "shallow"])
+@pytest.mark.parametrize("is_ahead", [False, True], ids=["migrated", "fork"])
+def test_folder__of_a_repository_that_lives_on_elsewhere_stays_ours(
+    checkout: Checkout, cli: Cli, remote: Remote, tmp_path: Path, depth: int, *, is_ahead: bool
+) -> None:
+    run = (*RUN, "--repository", str(remote.path))
+    cli.run(*run, cwd=checkout.path).ok()
+    new = Checkout(checkout.path, type(checkout.origin).create(tmp_path / "elsewhere.git"))
+    new.git("push", "--quiet", str(new.origin.path), "main")
+    if not is_ahead:
+        checkout.origin.path.rename(tmp_path / "switched-off.git")
+    new.render({"web.yaml": config_map("web", "2")}, "Go on elsewhere")
+    job = new.ci_checkout(tmp_path / "job", depth=depth)
+    text = cli.run(*run, cwd=job.path).ok().text
+    assert "foreign-folder" not in text
+    assert state(remote)["dist/web.yaml"] == config_map("web", "2")
+    assert str(new.origin.path) in state(remote)["dist/hydrator.metadata"].decode()
+
+
+def test_folder__of_a_job_for_each_app_is_left_alone_by_the_others(checkout: Checkout, cli: Cli) -> None:
+    three_apps(checkout)
+    for value in ("1", "2"):
+        for name in ("a", "b", "c"):
+            checkout.write(f"apps/{name}/m.yaml", config_map(name, value))
+        checkout.commit(f"Change all to {value}")
+        for name in ("a", "b", "c"):
+            directory = ("--working-directory", f"apps/{name}")
+            cli.run(*RUN, *directory, "--path", f"prod/{name}", cwd=checkout.path).ok()
+    held = state(checkout.origin)
+    assert {name: held[f"prod/{name}/m.yaml"] for name in "abc"} == {name: config_map(name, "2") for name in "abc"}
