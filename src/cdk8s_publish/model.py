@@ -341,18 +341,28 @@ class ChangeKind(StrEnum):
 class Change(NamedTuple):
     """One changed resource, or one changed file that holds none (`resource` is None then).
 
-    `diff` is a unified diff without values of plain secrets; it is empty where neither side is text.
+    `diff` is a unified diff without values of plain secrets; it is empty where neither side is text. One that moves to
+    another top-level folder is removed and added; each of the two names the `other_file`.
     """
 
     kind: ChangeKind
     file: str
     resource: ResourceId | None
     diff: str = ""
+    other_file: str = ""
 
     @property
     def title(self) -> str:
         """The resource, or the file where there is no resource."""
-        return str(self.resource) if self.resource else self.file
+        name = str(self.resource) if self.resource else self.file
+        return f"{name} ({self.move})" if self.move else name
+
+    @property
+    def move(self) -> str:
+        """Where it moves to or comes from, in words; empty for one that does not move."""
+        if not self.other_file:
+            return ""
+        return f"moved {'to' if self.kind is ChangeKind.REMOVED else 'from'} {self.other_file}"
 
 
 class Changes(NamedTuple):

@@ -228,7 +228,8 @@ def _change_table(changes: Sequence[tuple[str, Change]], room: int, *, has_paths
 def _row(path: str | None, item: Change) -> str:
     resource = item.resource
     if resource:
-        cells = [item.kind.value, _code(resource.kind_and_group), _code(resource.namespace), _code(resource.name)]
+        kind = f"{item.kind.value}, {_words(item.move)}" if item.move else item.kind.value
+        cells = [kind, _code(resource.kind_and_group), _code(resource.namespace), _code(resource.name)]
     else:
         cells = [item.kind.value, "file", "", _code(item.file)]
     cells += [] if path is None else [_code(path or ".")]

@@ -117,3 +117,42 @@ def test_baseline__a_move_to_the_folder_of_another_cluster_is_a_removal__b3(chec
     assert "to allow: precious-removal:Namespace/shop" in done.text
     assert "9 of 10 resources in clusters/prod" in done.text
     cli.run(*run, "--same-cluster", cwd=checkout.path).ok()
+
+
+def environment(name: str, files: Mapping[str, bytes]) -> dict[str, bytes]:
+    return {f"{name}/{file}": content for file, content in files.items()}
+
+
+def test_baseline__a_move_to_another_top_level_folder_is_a_removal__b11(checkout: Checkout, cli: Cli) -> None:
+    files = configs(9) | {"namespace.yaml": NAMESPACE}
+    publish(checkout, cli, environment("prod", files)).ok()
+    moved = environment("staging", files)
+    refused(checkout, cli, moved, "removal-budget", "precious-removal:Namespace/shop")
+    done = publish(checkout, cli, moved, "--mode", "diff").ok()
+    assert "- Namespace shop (moved to staging/namespace.yaml)" in done.stdout
+    assert "+ Namespace shop (moved from prod/namespace.yaml)" in done.stdout
+    assert "same-cluster: true" in publish(checkout, cli, moved).exits(4).text
+    publish(checkout, cli, moved, "--same-cluster").ok()
+
+
+def test_baseline__one_environment_of_two_that_share_identities_counts__b11(checkout: Checkout, cli: Cli) -> None:
+    both = environment("dev", configs(1)) | environment("prod", configs(1) | {"ns.yaml": NAMESPACE})
+    publish(checkout, cli, both | {"dev/ns.yaml": NAMESPACE + b"  labels: {a: b}\n"}).ok()
+    changed = NAMESPACE + b"  labels: {a: c}\n"
+    refused(
+        checkout, cli, environment("dev", configs(1) | {"ns.yaml": changed}) | environment("prod", configs(1)),
+        "precious-removal:Namespace/shop",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("", ""), ("prod", "prod"), ("prod/a", "prod/b"), ("prod/a", "prod"), ("", "prod")],
+)
+def test_baseline__a_move_within_a_top_level_folder_is_none__b11(
+    checkout: Checkout, cli: Cli, before: str, after: str
+) -> None:
+    files = configs(9) | {"namespace.yaml": NAMESPACE}
+    publish(checkout, cli, {f"{before}/0-{name}".lstrip("/"): content for name, content in files.items()}).ok()
+    moved = {f"{after}/1-{name}".lstrip("/"): content for name, content in files.items()}
+    assert "Published to" in publish(checkout, cli, moved).ok().stdout

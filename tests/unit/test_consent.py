@@ -278,7 +278,7 @@ def rule_names() -> set[str]:
         for node in ast.walk(ast.parse(path.read_text())):
             if not isinstance(node, ast.Call):
                 continue
-            calls = {"Finding": 1, "FlawError": 0, "Unknown": 1, "self._fault": 1, "Obeyed": 0}
+            calls = {"Finding": 1, "FlawError": 0, "Obeyed": 0, "Unknown": 1, "self._fault": 1}
             position = calls.get(ast.unparse(node.func))
             if position is None:
                 continue

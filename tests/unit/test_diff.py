@@ -146,6 +146,20 @@ def test_compare__renamed_file_is_no_change(rendering: Rendering) -> None:
     assert (changes.items, changes.files) == ((), True)
 
 
+@pytest.mark.parametrize("rest", ["data: {a: b}\n", "data: {}\n"])
+def test_compare__move_to_another_top_level_folder_is_shown__b11(rendering: Rendering, rest: str) -> None:
+    changes = compared(rendering, {"b/x.yaml": resource("x", rest=rest)}, {"a/x.yaml": resource("x")})
+    assert told(changes) == [
+        "removed ConfigMap x (moved to b/x.yaml) a/x.yaml",
+        "added ConfigMap x (moved from a/x.yaml) b/x.yaml",
+    ]
+
+
+@pytest.mark.parametrize(("old", "new"), [("a/x.yaml", "a/b/y.yaml"), ("x.yaml", "y.yaml"), ("x.yaml", "a/x.yaml")])
+def test_compare__move_within_a_top_level_folder_is_no_change__b11(rendering: Rendering, old: str, new: str) -> None:
+    assert compared(rendering, {new: resource("x")}, {old: resource("x")}).items == ()
+
+
 def test_compare__nothing_changed(rendering: Rendering) -> None:
     files = {"a.yaml": resource("a")}
     assert compared(rendering, files, files) == Changes("dist", (), 1, files=False)

@@ -21,7 +21,7 @@ from cdk8s_publish.model import (
     Sha,
     Trait,
 )
-from cdk8s_publish.review.delta import delta
+from cdk8s_publish.review.delta import delta, top_folder
 from cdk8s_publish.review.manifests import parse, role
 from support.documents import CONFIG, OTHER, READ, REFUSED, STRICTER, laughs
 from support.flux_trees import definition
@@ -198,14 +198,18 @@ def rendered(files: dict[str, str]) -> RenderedManifests:
     return RenderedManifests("app", "dist", tuple(listed))
 
 
+def content(path: str, blob: str) -> tuple[str, str, str]:
+    return blob, role(path), top_folder(path)
+
+
 @given(FILES, FILES)
 def test_delta__pairs_every_file_once(new: dict[str, str], old: dict[str, str]) -> None:
     found = delta(rendered(new), Folder("dist", {path: Sha(blob) for path, blob in old.items()}))
     assert sorted([file.path for file in (*found.kept, *found.changed)]) == sorted(new)
-    kept = Counter((file.blob, role(file.path)) for file in found.kept)
-    gone = Counter((blob, role(path)) for path, blob in found.gone.items())
-    assert kept + gone == Counter((Sha(blob), role(path)) for path, blob in old.items())
-    assert not Counter((file.blob, role(file.path)) for file in found.changed) & gone
+    kept = Counter(content(file.path, file.blob) for file in found.kept)
+    gone = Counter(content(path, blob) for path, blob in found.gone.items())
+    assert kept + gone == Counter(content(path, blob) for path, blob in old.items())
+    assert not Counter(content(file.path, file.blob) for file in found.changed) & gone
     assert found.moved is (new != old)
     assert found.wanted == tuple(sorted(set(found.gone.values())))
 

@@ -297,8 +297,9 @@ INPUTS: tuple[Option, ...] = (
     Option(
         "same-cluster",
         Section.TARGET,
-        "`true` says that all folders of this run are applied to one cluster: a resource that moves from one app to "
-        "another is then not deleted. By default a resource that leaves its folder counts as removed.",
+        "`true` says that all folders of this run are applied to one cluster: a resource that moves from one app, or "
+        "one top-level folder of an app, to another is then not deleted. By default a resource that leaves its folder "
+        "counts as removed.",
         flag,
         default="false",
         choices=FLAG_CHOICES,

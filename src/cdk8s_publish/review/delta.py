@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 class Delta(NamedTuple):
     """Which files differ between what was rendered and what the tip holds.
 
-    A file counts as `kept` when the tip has the same bytes under any name of the same role, so renamed files are kept
-    too. `changed` and `gone` are what is left on either side; `moved` is true when any file changed its name or bytes.
+    A file counts as `kept` when the tip has the same bytes under any name of the same role in the same top-level
+    folder, so renamed files are kept too. `changed` and `gone` are what is left on either side; `moved` is true when
+    any file changed its name or bytes.
     """
 
     rendered: RenderedManifests
@@ -40,7 +41,7 @@ def delta(rendered: RenderedManifests, folder: Folder) -> Delta:
     same = {file.path for file in rendered.files}.difference(file.path for file in moved)
     left = sorted((path, blob) for path, blob in folder.files.items() if path not in same)
     spare = Counter(_content(path, blob) for path, blob in left)
-    renamed = Counter[tuple[Sha, str]]()
+    renamed = Counter[tuple[Sha, str, str]]()
     changed = []
     for file in moved:
         content = _content(file.path, file.blob)
@@ -58,7 +59,15 @@ def top_folder(path: str) -> str:
     return path.partition("/")[0] if "/" in path else ""
 
 
-def _gone(left: Sequence[tuple[str, Sha]], renamed: Counter[tuple[Sha, str]]) -> dict[str, Sha]:
+def leaves_folder(before: str, after: str) -> bool:
+    """Whether a file that moves leaves a top-level folder, which a controller may apply by itself.
+
+    One that lies in no folder is read by whoever reads all of them.
+    """
+    return top_folder(before) not in {"", top_folder(after)}
+
+
+def _gone(left: Sequence[tuple[str, Sha]], renamed: Counter[tuple[Sha, str, str]]) -> dict[str, Sha]:
     """Return what is left of the tip once the files that were only renamed are taken away."""
     gone = {}
     for path, blob in left:
@@ -70,6 +79,6 @@ def _gone(left: Sequence[tuple[str, Sha]], renamed: Counter[tuple[Sha, str]]) ->
     return gone
 
 
-def _content(path: str, blob: Sha) -> tuple[Sha, str]:
-    """Return what must be the same for a file to be only renamed: its bytes, and what its name makes of them."""
-    return blob, role(path)
+def _content(path: str, blob: Sha) -> tuple[Sha, str, str]:
+    """Return what must be the same for a file to be only renamed: bytes, what its name makes of them, who reads it."""
+    return blob, role(path), top_folder(path)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from cdk8s_publish.model import Change, ChangeKind, Changes, ResourceId
 from cdk8s_publish.printable import spelled_out_text
-from cdk8s_publish.review.delta import top_folder
+from cdk8s_publish.review.delta import leaves_folder, top_folder
 from cdk8s_publish.review.identity import by_identity
 from cdk8s_publish.review.masking import Mask
 from cdk8s_publish.review.text_diff import unified
@@ -25,7 +25,7 @@ _SECRET_KIND = re.compile(rb"""kind["']?\s*:\s*["']?Secret\b""")
 
 
 def compare(delta: Delta, checked: Checked, old: Mapping[Sha, bytes]) -> Changes:
-    """Compare by identity: a document that only moved to another file is no change.
+    """Compare by identity: a document that only moved to another file of its top-level folder is no change.
 
     A file that holds no resources, or that can't be read on the tip, is compared as a file. Values of plain secrets
     appear on neither side, wherever they are repeated.
@@ -36,8 +36,7 @@ def compare(delta: Delta, checked: Checked, old: Mapping[Sha, bytes]) -> Changes
     items: list[Change] = []
     for resource in before.keys() | after.keys():
         for old_side, new_side in _pairs(before[resource], after[resource], kept[resource]):
-            if _bytes(old_side) != _bytes(new_side):
-                items.append(_resource_change(old_side, new_side, mask))
+            items += _resource_changes(old_side, new_side, mask)
     items += _file_changes(delta, checked, old, mask)
     items.sort(key=_position)
     return Changes(delta.rendered.path, tuple(items), checked.manifests, delta.moved)
@@ -105,6 +104,14 @@ def _kind(before: object, after: object) -> ChangeKind:
     if not before:
         return ChangeKind.ADDED
     return ChangeKind.MODIFIED if after else ChangeKind.REMOVED
+
+
+def _resource_changes(before: Sequence[Manifest], after: Sequence[Manifest], mask: Mask) -> Iterator[Change]:
+    if before and after and leaves_folder(before[0].file, after[0].file):
+        yield _resource_change(before, (), mask)._replace(other_file=after[0].file)
+        yield _resource_change((), after, mask)._replace(other_file=before[0].file)
+    elif _bytes(before) != _bytes(after):
+        yield _resource_change(before, after, mask)
 
 
 def _resource_change(before: Sequence[Manifest], after: Sequence[Manifest], mask: Mask) -> Change:

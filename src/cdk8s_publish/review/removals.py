@@ -34,6 +34,10 @@ PRECIOUS = frozenset(
 
 RULES = frozenset({"removal-budget", "precious-removal", "unknown-removal"})
 
+_MOVED_HINT = (
+    "Some of this only moves to another folder, which may be applied to another cluster. Where one cluster applies all "
+    "folders, and nothing applies one of them alone, set `same-cluster: true`."
+)
 _LISTED = 20
 """How many removed resources a message names."""
 
@@ -43,12 +47,12 @@ def removal_findings(
 ) -> tuple[Finding, ...]:
     """Hold what goes against the removal budget of each folder and of all.
 
-    A resource that leaves a folder leaves a cluster, unless all folders are applied to one: then one that moved to
-    another folder of the same run, as `changes` say, is not removed.
+    A resource that leaves a folder, or a top-level folder in it, leaves a cluster, unless all are applied to one: then
+    one that moved to another folder of the same run, as `changes` say, is not removed.
     """
+    moved = {identify(item.resource) for one in changes for item in one.of(ChangeKind.ADDED) if item.resource}
     if is_one_cluster:
-        moved = {identify(item.resource) for one in changes for item in one.of(ChangeKind.ADDED) if item.resource}
-        lost = [_without(loss, moved) for loss in lost]
+        lost, moved = [_without(loss, moved) for loss in lost], set()
     budgets = [finding for loss in lost for finding in _budget(loss, loss.folder or ".")]
     if not budgets:
         # Many small folders can vanish without any of them losing five.
@@ -57,6 +61,8 @@ def removal_findings(
     for loss in lost:
         found = (*_precious(loss), *_unknown(loss))
         others += with_folder(found, loss.folder) if len(lost) > 1 else found
+    if any(identify(manifest.resource) in moved for loss in lost for manifest in loss.gone):
+        return tuple(finding._replace(hint=_MOVED_HINT) for finding in (*budgets, *others))
     return (*budgets, *others)
 
 

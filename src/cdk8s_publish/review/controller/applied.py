@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from cdk8s_publish.model import Trait
 from cdk8s_publish.review.controller import kustomization
-from cdk8s_publish.review.controller.reading import Unknown
+from cdk8s_publish.review.controller.reading import Reading, Unknown
+from cdk8s_publish.review.delta import top_folder
 from cdk8s_publish.review.identity import NO_SCOPES, by_identity, scopes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from cdk8s_publish.model import Manifest, ResourceId, Sha
-    from cdk8s_publish.review.controller.reading import Reading
     from cdk8s_publish.review.identity import Scopes
     from cdk8s_publish.review.manifests import Parsed
 
     ParseFile = Callable[[str, Sha], Parsed]
     """Returns the documents of a file, by its path and the id of its contents."""
+
+
+_NOTHING = Reading("", {}, {}, (), {}, ())
 
 
 class Applied(NamedTuple):
@@ -81,19 +84,30 @@ def is_left_out(manifest: Manifest) -> bool:
 def removals(before: Reading, after: Reading, parse: ParseFile) -> Removals:
     """Compare what is applied in two states of a folder; what both read with the same contents is not parsed.
 
-    A resource that the first state holds twice, once in a file that stays as it is, counts as removed with the other.
+    Each top-level folder counts for itself, for a controller may apply it alone; what lies in none of them is applied
+    by whoever applies them all. A resource that the first state holds twice, once in a file that stays as it is, counts
+    as removed with the other.
     """
     parse = cache(parse)
     old, new = _without(before, after), _without(after, before)
     custom = scopes([*_manifests(old, parse), *_manifests(new, parse)])
     gone, come = applied(old, parse, custom), applied(new, parse, custom)
-    removed = _missing(gone.resources, come.resources)
+    removed: list[Manifest] = []
+    removed_from_argo: list[Manifest] = []
+    count = 0
+    arriving = _by_top(new)
+    for top, part in _by_top(old).items():
+        ours = applied(part, parse, custom)
+        theirs = applied(arriving.get(top, _NOTHING), parse, custom) if top else come
+        removed += _missing(ours.resources, theirs.resources)
+        removed_from_argo += _missing(ours.argo_only, theirs.argo_only)
+        count += len(ours.resources)
     still_unknown = {(one.file, one.mark) for one in come.unknown}
     return Removals(
-        resources=removed,
-        argo_only=_missing(gone.argo_only, come.argo_only),
+        resources=tuple(removed),
+        argo_only=tuple(removed_from_argo),
         unknown=tuple(one for one in gone.unknown if one.mark and (one.file, one.mark) not in still_unknown),
-        staying=len(gone.resources) - len(removed),
+        staying=count - len(removed),
         common={path: blob for path, blob in before.files.items() if path not in old.files},
     )
 
@@ -110,19 +124,37 @@ def count_staying(found: Removals, parse: ParseFile, enough: int) -> int:
 
 def _without(reading: Reading, other: Reading) -> Reading:
     """Return a reading without the files that the other one reads with the same contents, under any name."""
-    files = _differing(reading.files, other.files)
-    return reading._replace(files=files, argo_only=_differing(reading.argo_only, other.argo_only))
+    folder = reading.folder
+    files = _differing(reading.files, other.files, folder)
+    return reading._replace(files=files, argo_only=_differing(reading.argo_only, other.argo_only, folder))
 
 
-def _differing(ours: Mapping[str, Sha], theirs: Mapping[str, Sha]) -> dict[str, Sha]:
-    spare = Counter(theirs.values())
+def _differing(ours: Mapping[str, Sha], theirs: Mapping[str, Sha], folder: str) -> dict[str, Sha]:
+    spare = Counter((blob, _top(path, folder)) for path, blob in theirs.items())
     differing = {}
     for path, blob in ours.items():
-        if spare[blob]:
-            spare[blob] -= 1
+        content = blob, _top(path, folder)
+        if spare[content]:
+            spare[content] -= 1
         else:
             differing[path] = blob
     return differing
+
+
+def _top(path: str, folder: str) -> str:
+    """Return the top-level folder of a file below a folder of the branch; empty for one that lies in that itself."""
+    return top_folder(path.removeprefix(f"{folder}/") if folder else path)
+
+
+def _by_top(reading: Reading) -> dict[str, Reading]:
+    """Return a reading of each top-level folder alone."""
+    files: dict[str, dict[str, Sha]] = defaultdict(dict)
+    argo_only: dict[str, dict[str, Sha]] = defaultdict(dict)
+    for parts, side in ((files, reading.files), (argo_only, reading.argo_only)):
+        for path, blob in side.items():
+            parts[_top(path, reading.folder)][path] = blob
+    tops = sorted(files.keys() | argo_only.keys())
+    return {top: reading._replace(files=files[top], argo_only=argo_only[top], unknown=()) for top in tops}
 
 
 def _missing(ours: Mapping[ResourceId, Manifest], theirs: Mapping[ResourceId, Manifest]) -> tuple[Manifest, ...]:
