@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from cdk8s_publish.render.environment import AppEnvironment
     from cdk8s_publish.sandbox.process import Completed
 
-PRELOAD = Path(__file__).with_name("preload.cjs")
+PRELOAD = Path(__file__).with_name("preload.cjs").read_bytes()
+"""Read here, before any untrusted code could write to it."""
 VALIDATION_FAILED = 2
 """Exit code of `cdk8s synth` when a validation plugin's report says failure (cdk8s-cli, lib/util.js)."""
 _SHOWN_FILES = 10
@@ -126,8 +127,9 @@ def _app_variables(app: App, where: AppEnvironment, output: _Output) -> dict[str
 def _copy_preload(output: _Output) -> Path:
     """Return a copy of the preload that the app's user can read: the package may be installed where it can't."""
     copy = output.kept.with_suffix(".cjs")
-    shutil.copyfile(PRELOAD, copy)
-    copy.chmod(0o644)
+    with copy.open("xb") as file:  # never through a link that another app has put there
+        file.write(PRELOAD)
+        os.fchmod(file.fileno(), 0o644)
     return copy
 
 
