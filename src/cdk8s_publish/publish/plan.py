@@ -14,7 +14,7 @@ from cdk8s_publish.rules.findings import raise_for_errors
 from cdk8s_publish.rules.registry import RULES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from cdk8s_publish.inputs.declared import ConsentInputs, TargetInputs
     from cdk8s_publish.publish.sink import Observed
@@ -68,6 +68,8 @@ def _publish_or_skip(
 
 def _folder_findings(branch: str, seen: Observed) -> Iterator[Finding]:
     """Yield the reasons not to replace the folders of this run: content of somebody else, and other folders."""
+    if seen.unsigned:
+        yield _foreign_signature(branch, seen)
     if seen.is_foreign:
         message = (
             f"The branch `{branch}` has content that was not published by this tool: no `hydrator.metadata` of "
@@ -87,6 +89,15 @@ def _folder_findings(branch: str, seen: Observed) -> Iterator[Finding]:
             yield _foreign_folder(branch, folder, seen.owners[folder.path])
 
 
+def _foreign_signature(branch: str, seen: Observed) -> Finding:
+    message = (
+        f"The newest commit of `{branch}`, {seen.revision}, is not signed with the input `signing-key`, and a publish "
+        f"would sign what it holds beside the folders of this run: {_listed(seen.unsigned)}."
+    )
+    hint = "Look at who has pushed it, and what. If it is meant to be there, allow it once: the next publish signs it."
+    return Finding(Level.ERROR, "foreign-signature", message, hint=hint)
+
+
 def _overlap(branch: str, path: str, other: str) -> Finding:
     message = (
         f"The folders `{path or '.'}` and `{other or '.'}` on `{branch}` would overlap, and a publish of one removes "
@@ -96,13 +107,9 @@ def _overlap(branch: str, path: str, other: str) -> Finding:
 
 
 def _foreign_content(branch: str, folder: Folder) -> Finding:
-    example = (
-        f"`{min(folder.files)}`, and {len(folder.files) - 1} more"
-        if len(folder.files) > 1
-        else f"`{min(folder.files)}`"
-    )
     message = (
-        f"The folder `{folder.path or '.'}` on `{branch}` has content that was not published by this tool: {example}."
+        f"The folder `{folder.path or '.'}` on `{branch}` has content that was not published by this tool: "
+        f"{_listed(folder.files)}."
     )
     return Finding(Level.ERROR, "foreign-branch", message, folder.path or ".", hint=_HINT)
 
@@ -112,6 +119,11 @@ def _replaced(folders: Sequence[Folder]) -> str:
     count = sum(len(folder.files) for folder in folders)
     names = ", ".join(f"`{folder.path or '.'}`" for folder in folders[:_NAMED])
     return f"{count} file{'s' * (count != 1)} in {names} would be replaced"
+
+
+def _listed(files: Collection[str]) -> str:
+    more = f", and {len(files) - 1} more" if len(files) > 1 else ""
+    return f"`{min(files)}`{more}"
 
 
 def _foreign_folder(branch: str, folder: Folder, owner: str) -> Finding:

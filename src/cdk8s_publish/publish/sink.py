@@ -51,9 +51,11 @@ class Observed(NamedTuple):
     them the `abandoned` ones of apps that the run would have found and that are gone. `others` belong to other runs.
     `is_foreign` is true when the target has content, and none of it was published by us. `relations` says for each
     folder how the source commit of this run relates to the one recorded there, `messages` are those of the commits
-    since then. `files` are all plain files of the target, with their digests. `owners` says who has published a folder
-    that is not ours, `former` are folders to which an app was published that has none yet where this run publishes it,
-    `other_refs` says from which other branch (or `refs/tags/*`) one that is ours was published last.
+    since then. `files` are all plain files of the target, with their digests. `unsigned` are the files beside the
+    folders of the run, where the run has a key to sign with and that key has not signed what is published now. `owners`
+    says who has published a folder that is not ours, `former` are folders to which an app was published that has none
+    yet where this run publishes it, `other_refs` says from which other branch (or `refs/tags/*`) one that is ours was
+    published last.
     `state` is the sink's own.
     """
 
@@ -64,6 +66,7 @@ class Observed(NamedTuple):
     is_foreign: bool = False
     relations: Mapping[str, Relation] = MappingProxyType({})
     files: Mapping[str, Sha] = MappingProxyType({})
+    unsigned: tuple[str, ...] = ()
     owners: Mapping[str, str] = MappingProxyType({})
     other_refs: Mapping[str, str] = MappingProxyType({})
     former: tuple[str, ...] = ()

@@ -202,6 +202,13 @@ _ALL = (
         is_about_folder=True,
     ),
     Rule(
+        "foreign-signature",
+        Level.ERROR,
+        "the newest commit of the branch is not [signed with `signing-key`](#what-a-key-signs): a publish would sign "
+        "what others have put beside its folders",
+        is_about_branch=True,
+    ),
+    Rule(
         "former-folder",
         Level.WARNING,
         "the app comes to a new folder, and the one that it was published to before stays",

@@ -16,12 +16,12 @@ from cdk8s_publish.inputs.values import is_pattern
 from cdk8s_publish.publish.branch.ownership import Origin
 from cdk8s_publish.publish.branch.remotes import Remotes, find_remotes
 from cdk8s_publish.publish.branch.repository import Repository
-from cdk8s_publish.publish.branch.signing import SigningKey, armored, sign
+from cdk8s_publish.publish.branch.signing import Signer, armored
 from cdk8s_publish.publish.branch.sink import BranchSink, CommitStyle
 from cdk8s_publish.publish.branch.source import Checkout, SourceHistory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from cdk8s_publish.inputs.declared import CommitInputs, Inputs
     from cdk8s_publish.job import Job
@@ -97,7 +97,7 @@ def open_sink(inputs: Inputs, source: Source, job: Job, claim: Claim) -> BranchS
         tip=history.tip,
     )
     repository = Repository(job.scratch / "target.git", remotes.target, environ, job.inherited)
-    style = CommitStyle(inputs.commit, _signature(inputs.commit, job.environ))
+    style = CommitStyle(inputs.commit, _signer(inputs.commit, job.environ))
     return BranchSink(inputs.target.branch, claim, repository, origin, style)
 
 
@@ -112,9 +112,6 @@ def _first_folder(base: Path, directory: str) -> Path:
     return folder
 
 
-def _signature(commit: CommitInputs, environ: Mapping[str, str]) -> Callable[[bytes], str] | None:
+def _signer(commit: CommitInputs, environ: Mapping[str, str]) -> Signer | None:
     key = armored(commit.signing_key, "signing-key")
-    if not key:
-        return None
-    signer = SigningKey(key, commit.signing_passphrase)
-    return lambda content: sign(content, signer, environ)
+    return Signer(key, commit.signing_passphrase, environ) if key else None

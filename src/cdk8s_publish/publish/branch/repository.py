@@ -24,13 +24,14 @@ from cdk8s_publish.publish.branch import fast_import, hydrator
 from cdk8s_publish.publish.branch.access import access
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from cdk8s_publish.inputs.values import History
     from cdk8s_publish.model import CommitMessage, RenderedFile
     from cdk8s_publish.publish.branch.access import Access
     from cdk8s_publish.publish.branch.fast_import import FolderWrite, Identity
+    from cdk8s_publish.publish.branch.signing import Signer
 
 NOTES_REF = "refs/notes/hydrator.metadata"
 """Where Argo CD and GitOps Promoter look for `{"drySha": …}`: a source commit that was seen and changed nothing."""
@@ -396,22 +397,24 @@ class Repository:
         )
         return Sha(out.decode().strip())
 
-    def signed(self, sha: Sha, signature: Callable[[bytes], str]) -> Sha:
-        """Return the same commit with the signature that `signature` makes of its content."""
-        content = self._git.out("cat-file", "commit", sha)
-        head, separator, message = content.partition(b"\n\n")
-        lines = signature(content).rstrip("\n").replace("\n", "\n ").encode()
-        return self._store_commit(head + b"\ngpgsig " + lines + separator + message)
+    def signed(self, sha: Sha, signer: Signer) -> Sha:
+        """Return the same commit with a signature."""
+        return self._store_commit(signer.sign(self._git.out("cat-file", "commit", sha)))
+
+    def are_signed(self, commits: Iterable[Sha], signer: Signer) -> bool:
+        """Whether the key of `signer` has signed all of these commits."""
+        return signer.has_signed([self._git.out("cat-file", "commit", sha) for sha in commits])
 
     def _store_commit(self, content: bytes) -> Sha:
         return Sha(self._git.out("hash-object", "-t", "commit", "-w", "--stdin", stdin=[content]).decode().strip())
 
-    def parents(self, tip: Tip, history: History, finish: Callable[[Sha], Sha]) -> tuple[Sha, ...]:
+    def parents(self, tip: Tip, history: History, signer: Signer | None) -> tuple[Sha, ...]:
         """Return the parents of the next commit: the tip, or a line of our commits that is shorter than the tip's.
 
         `replace` drops all of our commits, `keep` with a limit all but the last ones. A commit of somebody else is
         never dropped, nor is anything below it. Commits of a shortened line keep everything but their parents, so they
-        get new ids; `finish` may sign them.
+        get new ids. With a `signer` they are signed again, so the line is not shortened while one of them is signed by
+        somebody else or by nobody.
         """
         if tip.sha is None:
             return ()
@@ -421,9 +424,12 @@ class Repository:
         kept = line[: (history.limit or 1) - 1]
         if line and len(kept) == len(line):
             return (tip.sha,)
+        if signer and not self.are_signed(kept, signer):
+            return (tip.sha,)
         parents = below
         for sha in reversed(kept):
-            parents = (finish(self._with_parents(sha, parents)),)
+            written = self._with_parents(sha, parents)
+            parents = (self.signed(written, signer) if signer else written,)
         return parents
 
     def _our_line(self, tip: Tip) -> tuple[list[Sha], tuple[Sha, ...]]:

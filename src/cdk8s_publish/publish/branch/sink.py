@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from cdk8s_publish.model import Folder, RenderedManifests, Sha
     from cdk8s_publish.publish.branch.ownership import Origin
     from cdk8s_publish.publish.branch.repository import Repository, Tip
+    from cdk8s_publish.publish.branch.signing import Signer
 
 _log = logging.getLogger(__name__)
 
@@ -35,10 +36,10 @@ _NEW_BRANCH_HINT = (
 
 
 class CommitStyle(NamedTuple):
-    """What a commit on the branch looks like; `signature` signs its content, where it shall be signed."""
+    """What a commit on the branch looks like, and who signs it, where it shall be signed."""
 
     inputs: CommitInputs
-    signature: Callable[[bytes], str] | None = None
+    signer: Signer | None = None
 
 
 class BranchSink:
@@ -72,6 +73,9 @@ class BranchSink:
         guard_history(self._origin, tip, self._repository.history_of_others(tip))
         abandoned = self._abandoned(tip)
         folders = (*self._repository.folders(tip, self.claim.paths), *abandoned)
+        is_signed = self._is_signed(tip)
+        if not is_signed:  # what stands in for a render is what somebody else may have written
+            folders = tuple(folder._replace(fingerprint="") for folder in folders)
         own = {folder.path for folder in folders}
         origin = self._origin._replace(tip=self._tips(tip))
         relations = {folder.path: _relation(folder, origin) for folder in folders}
@@ -83,6 +87,7 @@ class BranchSink:
             is_foreign=bool(tip.entries) and not (any(folder.is_managed for folder in folders) or is_ours()),
             relations=relations,
             files=tip.plain_files(),
+            unsigned=() if is_signed else _beside(tip, own),
             owners=self._owners(folders, relations),
             other_refs=_other_refs(folders, origin),
             former=self._former(tip, folders),
@@ -99,7 +104,7 @@ class BranchSink:
         tip, source = cast("Tip", seen.state), self._origin.revision
         self._store(seen, rendered)
         tree = self._repository.write(tip, self._writes(seen, rendered, counts))
-        parents = self._repository.parents(tip, self._style.inputs.history, self._signed)
+        parents = self._repository.parents(tip, self._style.inputs.history, self._style.signer)
         message = report.commit_message(self._style.inputs.commit_message, source, counts)
         sha = self._signed(self._repository.commit(tree, parents, message, self._identity))
         notes = self._annotate(tip, sha, seen.abandoned)
@@ -220,7 +225,12 @@ class BranchSink:
         return writes
 
     def _signed(self, sha: Sha) -> Sha:
-        return self._repository.signed(sha, self._style.signature) if self._style.signature else sha
+        return self._repository.signed(sha, self._style.signer) if self._style.signer else sha
+
+    def _is_signed(self, tip: Tip) -> bool:
+        """Whether the run's own key has signed what is there; true where there is no key, or nothing."""
+        signer = self._style.signer
+        return signer is None or tip.sha is None or self._repository.are_signed([tip.sha], signer)
 
     def _tag(self, sha: Sha) -> tuple[RefMove, ...]:
         """Return the move that creates the tag; none where there is nothing to create."""
@@ -312,6 +322,12 @@ def _branch_findings(origin: Origin, tip: Tip, is_ours: Callable[[], bool]) -> l
 def _source_refs(origin: Origin) -> tuple[str, ...]:
     """Return the branch that is rendered, where the repository of the target has it."""
     return (origin.revision.ref,) if origin.is_target and origin.revision.branch and not origin.revision.is_tag else ()
+
+
+def _beside(tip: Tip, own: Collection[str]) -> tuple[str, ...]:
+    """Return the files of the branch that are in none of our folders, which a publish leaves as they are."""
+    prefixes = tuple(f"{path}/" for path in own)
+    return () if "" in own else tuple(path for path in hydrator.below(tip.entries, "") if not path.startswith(prefixes))
 
 
 def _relation(folder: Folder, origin: Origin) -> Relation:
