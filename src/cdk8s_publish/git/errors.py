@@ -85,6 +85,20 @@ _REFUSALS = (
         "The server's own words are above; its administrator set that rule.",
     ),
     _Refusal(
+        r"no space left on device|disk quota exceeded",
+        RemoteError,
+        "there is no space left on the disk",
+    ),
+    _Refusal(
+        # What its programs say in the repository that they stand in, of which the clean-up takes the objects away.
+        r"missing necessary objects|unable to migrate objects|missing (blob|tree|commit) object|\bbad (tree )?object "
+        r"[0-9a-f]|unpack should have generated|not a git repository: ''|unable to (write|create temporary) file.*: No "
+        r"such file|\bnot our ref\b|\(bad pack\)|could not read [0-9a-f]{40}",
+        TransientRemoteError,
+        "the server removed objects while it was asked",
+        "A clean-up of the server (`git gc --prune=now`) does that; run the job again when it has ended.",
+    ),
+    _Refusal(
         r"SSL certificate problem|server certificate verification failed|unable to get local issuer"
         r"|certificate verify failed",
         RemoteError,
@@ -135,11 +149,6 @@ _REFUSALS = (
         TransientRemoteError,
         "the connection to the remote failed",
         "This is often passing; run the job again when the server answers.",
-    ),
-    _Refusal(
-        r"no space left on device|disk quota exceeded",
-        RemoteError,
-        "there is no space left on the disk",
     ),
 )
 

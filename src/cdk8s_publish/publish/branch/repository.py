@@ -340,13 +340,13 @@ class Repository:
         for depth in (f"--depth={SOURCE_DEPTH}", "--unshallow"):
             try:
                 self._fetch_history((recorded, own), depth)
-            except TransientRemoteError:
-                raise
             except RemoteError as error:
                 if "unshallow on a complete" in error.evidence:
                     break
                 if _GONE.search(error.evidence):
                     return Relation.UNKNOWN
+                if isinstance(error, TransientRemoteError):
+                    raise
                 raise RemoteError(
                     f"Can't tell whether the published {recorded[:12]} is newer: {error}",
                     evidence=error.evidence,
