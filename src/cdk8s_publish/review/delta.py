@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
-from cdk8s_publish.model import Sha
 from cdk8s_publish.review.manifests import role
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
-    from cdk8s_publish.model import Folder, RenderedFile, RenderedManifests
+    from cdk8s_publish.model import Folder, RenderedFile, RenderedManifests, Sha
 
 
 class Delta(NamedTuple):
@@ -37,21 +36,13 @@ class Delta(NamedTuple):
 
 def delta(rendered: RenderedManifests, folder: Folder) -> Delta:
     """Pair the rendered files with those of the tip, by path first, then by bytes; a file of the tip is used once."""
-    moved = [file for file in rendered.files if folder.files.get(file.path) != file.blob]
-    same = {file.path for file in rendered.files}.difference(file.path for file in moved)
-    left = sorted((path, blob) for path, blob in folder.files.items() if path not in same)
-    spare = Counter(_content(path, blob) for path, blob in left)
-    renamed = Counter[tuple[Sha, str, str]]()
-    changed = []
-    for file in moved:
-        content = _content(file.path, file.blob)
-        if renamed[content] < spare[content]:
-            renamed[content] += 1
-        else:
-            changed.append(file)
-    altered = {file.path for file in changed}
-    kept = tuple(file for file in rendered.files if file.path not in altered)
-    return Delta(rendered, folder, kept, tuple(changed), _gone(left, renamed), moved=bool(moved or left))
+    moved = {file.path: file.blob for file in rendered.files if folder.files.get(file.path) != file.blob}
+    unmoved = {file.path for file in rendered.files} - moved.keys()
+    left = {path: folder.files[path] for path in sorted(folder.files.keys() - unmoved)}
+    changed, gone = _unpaired(moved, left), _unpaired(left, moved)
+    kept = tuple(file for file in rendered.files if file.path not in changed)
+    altered = tuple(file for file in rendered.files if file.path in changed)
+    return Delta(rendered, folder, kept, altered, gone, moved=bool(moved or left))
 
 
 def top_folder(path: str) -> str:
@@ -67,16 +58,17 @@ def leaves_folder(before: str, after: str) -> bool:
     return top_folder(before) not in {"", top_folder(after)}
 
 
-def _gone(left: Sequence[tuple[str, Sha]], renamed: Counter[tuple[Sha, str, str]]) -> dict[str, Sha]:
-    """Return what is left of the tip once the files that were only renamed are taken away."""
-    gone = {}
-    for path, blob in left:
+def _unpaired(files: Mapping[str, Sha], others: Mapping[str, Sha]) -> dict[str, Sha]:
+    """Return the files that are left when each of the others has taken one that it was only renamed to, or from."""
+    spare = Counter(_content(path, blob) for path, blob in others.items())
+    unpaired = {}
+    for path, blob in files.items():
         content = _content(path, blob)
-        if renamed[content]:
-            renamed[content] -= 1
+        if spare[content]:
+            spare[content] -= 1
         else:
-            gone[path] = blob
-    return gone
+            unpaired[path] = blob
+    return unpaired
 
 
 def _content(path: str, blob: Sha) -> tuple[Sha, str, str]:

@@ -66,28 +66,29 @@ def _block_start(lines: Sequence[str]) -> int:
     It is one when it has nothing else, or when git wrote a line of it and at least a quarter are trailers. A line that
     continues another is of that one's kind. The first paragraph, the title, never is.
     """
-    title_end = next((number for number, line in enumerate(lines) if _is_blank(line)), len(lines))
-    trailer_lines = other_lines = continuations = 0
-    has_git_generated = False
-    for number in range(len(lines) - 1, title_end - 1, -1):
-        line = lines[number]
-        if line.startswith("#"):
-            other_lines, continuations = other_lines + continuations, 0
-        elif _is_blank(line):
-            other_lines += continuations
-            is_mostly = has_git_generated and trailer_lines * 3 >= other_lines
-            is_block = is_mostly or (trailer_lines and not other_lines)
-            return number + 1 if is_block else len(lines)
-        elif line.startswith(_GIT_GENERATED):
-            has_git_generated = True
-            trailer_lines, continuations = trailer_lines + 1, 0
-        elif _TRAILER.match(line):
-            trailer_lines, continuations = trailer_lines + 1, 0
-        elif line[0] in _SPACES:
-            continuations += 1
-        else:
-            other_lines, continuations = other_lines + continuations + 1, 0
-    return len(lines)
+    blank = [number for number, line in enumerate(lines) if _is_blank(line)]
+    if not blank:
+        return len(lines)
+    start = blank[-1] + 1
+    trailer_lines, other_lines = _count_lines(lines[start:])
+    is_by_git = any(line.startswith(_GIT_GENERATED) for line in lines[start:])
+    is_block = trailer_lines and (not other_lines or (is_by_git and trailer_lines * 3 >= other_lines))
+    return start if is_block else len(lines)
+
+
+def _count_lines(paragraph: Sequence[str]) -> tuple[int, int]:
+    """Return how many lines are trailers, and how many others; comments and what continues a trailer are neither."""
+    trailer_lines = other_lines = 0
+    is_open = False
+    for line in paragraph:
+        is_trailer = line.startswith(_GIT_GENERATED) or _TRAILER.match(line) is not None
+        is_continued = is_open and line[0] in _SPACES
+        if is_trailer:
+            trailer_lines += 1
+        elif not is_continued and not line.startswith("#"):
+            other_lines += 1
+        is_open = is_trailer or is_continued
+    return trailer_lines, other_lines
 
 
 def _parsed(block: Sequence[str]) -> list[tuple[str, str]]:

@@ -71,31 +71,25 @@ class Pattern(NamedTuple):
         return self._matches_from_the_start(below, is_folder=is_folder)
 
     def _matches_a_name(self, names: Sequence[str], *, is_folder: bool) -> bool:
-        is_match = _glob(self.parts[0])
-        found = next((number for number, name in enumerate(names) if is_match(name)), None)
-        if found is None:
-            return False
-        return not self.is_for_folders or is_folder or found < len(names) - 1
+        rest = _below_match(self.parts[0], names, may_skip=True)
+        return rest is not None and self._is_reached(rest, is_folder=is_folder)
 
     def _matches_from_the_start(self, names: Sequence[str], *, is_folder: bool) -> bool:
-        rest = list(names)
-        may_skip = matched = False
-        for number, part in enumerate(self.parts):
-            if part == "":
-                may_skip = False
-            elif part == "**":
-                if number == len(self.parts) - 1:
-                    break
-                may_skip = True
-            else:
-                is_match = _glob(part)
-                while may_skip and len(rest) > 1 and not is_match(rest[0]):
-                    rest.pop(0)
-                if "**" in part or not rest or not is_match(rest.pop(0)):
-                    return False
-                matched, may_skip = True, False
-        is_too_short = self.is_for_folders and not is_folder and not rest
-        return matched and not is_too_short
+        rest = names
+        may_skip = has_matched = False
+        for part in self.parts:
+            if part in {"", "**"}:
+                may_skip = part == "**"
+                continue
+            below = _below_match(part, rest, may_skip=may_skip)
+            if below is None or "**" in part:
+                return False
+            rest, has_matched, may_skip = below, True, False
+        return has_matched and self._is_reached(rest, is_folder=is_folder)
+
+    def _is_reached(self, rest: Sequence[str], *, is_folder: bool) -> bool:
+        """Whether a match with these names below it counts: a pattern for folders needs a folder, or a name in it."""
+        return not self.is_for_folders or is_folder or bool(rest)
 
 
 class Ignored(NamedTuple):
@@ -134,6 +128,15 @@ def _pattern(folder: tuple[str, ...], text: str) -> Pattern:
     is_for_folders = text.endswith("/")
     parts = tuple(text.removesuffix("/").split("/"))
     return Pattern(folder, parts, is_exception, is_for_folders)
+
+
+def _below_match(part: str, names: Sequence[str], *, may_skip: bool) -> Sequence[str] | None:
+    """Return the names below the one that matches: the first, or with `may_skip` any; None where none does."""
+    is_match = _glob(part)
+    for number, name in enumerate(names if may_skip else names[:1]):
+        if is_match(name):
+            return names[number + 1 :]
+    return None
 
 
 @lru_cache
