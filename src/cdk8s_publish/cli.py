@@ -128,21 +128,30 @@ def main(argv: Sequence[str], environ: MutableMapping[str, str], stdout: TextIO,
     screen = Console(stderr if command.prints_data else stdout, provider)
     try:
         options = _parser(command).parse_args(_with_command(argv, command))
-        raw = {name: value for name, value in vars(options).items() if value is not None and name not in _OWN_OPTIONS}
-        if command.options is INPUTS:
-            found, unknown = from_environ(given)
-            raw = found | raw
-            _judge_unknown(unknown, raw.get("refuse", ""), screen)
+        raw = _raw_inputs(command, vars(options), given, screen)
         job = Job(dict(environ), Path.cwd(), provider, screen, stdout)
         is_verbose = options.verbose or provider.context().is_debug
         with logging_to(screen, is_verbose=is_verbose):
             return _run(command, raw, job)
-    except BrokenPipeError:  # whoever read what we print has left, as `head` does; there is nobody to tell
+    except BrokenPipeError:  # the reader of what we print has left, as `head` does; there is nobody to inform
         for stream in (stdout, stderr):  # what is still to be flushed must not fail as well
             silence(stream)
         return InterruptedRunError.exit_code
     except (Exception, SignalError) as error:  # noqa: BLE001  # whatever is not known is our fault and must not print a secret
         return _report_failure(as_known(error), screen)
+
+
+def _raw_inputs(
+    command: Command, options: Mapping[str, str | None], environ: Mapping[str, str], screen: Console
+) -> dict[str, str]:
+    """Return what was given by options and, to a command that takes inputs, by variables; an option wins."""
+    given = {name: value for name, value in options.items() if value is not None and name not in _OWN_OPTIONS}
+    if command.options is not INPUTS:
+        return given
+    found, unknown = from_environ(environ)
+    raw = found | given
+    _judge_unknown(unknown, raw.get("refuse", ""), screen)
+    return raw
 
 
 def _run(command: Command, raw: Mapping[str, str], job: Job) -> int:

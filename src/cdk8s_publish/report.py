@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections import Counter
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from cdk8s_publish.errors import CheckError
@@ -141,19 +142,19 @@ def text(publication: Publication, source: SourceRevision, findings: Sequence[Fi
 
 def outputs(publication: Publication, source: SourceRevision, diff_file: str) -> dict[str, str]:
     """Return the outputs of the action, in the order of its reference page. Counts are of resources."""
-    items = [item for one in publication.changes for item in one.items if item.resource]
-    count = {kind: str(sum(item.kind is kind for item in items)) for kind in ChangeKind}
+    count = _resource_counts(publication)
+    is_changed = any(one.files for one in publication.changes)
     return {
         "outcome": publication.outcome.value,
-        "changed": "true" if any(one.files for one in publication.changes) else "false",
+        "changed": str(is_changed).lower(),
         "revision": publication.revision or "",
         "source-revision": source.sha,
         "branch": publication.branch,
         "path": ",".join(path or "." for path in publication.paths),
         "manifests": str(sum(one.manifests for one in publication.changes)),
-        "added": count[ChangeKind.ADDED],
-        "modified": count[ChangeKind.MODIFIED],
-        "removed": count[ChangeKind.REMOVED],
+        "added": str(count[ChangeKind.ADDED]),
+        "modified": str(count[ChangeKind.MODIFIED]),
+        "removed": str(count[ChangeKind.REMOVED]),
         "diff-file": diff_file,
     }
 
@@ -187,11 +188,20 @@ def _by_severity(items: Iterable[Change]) -> list[Change]:
     return sorted(items, key=lambda item: _KINDS.index(item.kind))
 
 
+def _resource_counts(publication: Publication) -> Counter[ChangeKind]:
+    """Return how many resources of all folders changed in which way; files without resources don't count."""
+    counts = Counter[ChangeKind]()
+    for one in publication.changes:
+        counts.update(item.kind for item in one.items if item.resource)
+    return counts
+
+
 def _counts(publication: Publication) -> str:
-    items = [item for one in publication.changes for item in one.items]
-    parts = [f"{sum(item.kind is kind for item in items if item.resource)} {kind}" for kind in ChangeKind]
-    files = sum(not item.resource for item in items)
-    parts += [f"{_count(files, 'other file')} changed"] if files else []
+    count = _resource_counts(publication)
+    parts = [f"{count[kind]} {kind}" for kind in ChangeKind]
+    files = sum(len(one.items) for one in publication.changes) - count.total()
+    if files:
+        parts.append(f"{_count(files, 'other file')} changed")
     return f"{sum(one.manifests for one in publication.changes)} rendered, {', '.join(parts)}"
 
 

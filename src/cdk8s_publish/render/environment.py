@@ -260,14 +260,20 @@ class AppEnvironment:
 
     def _given(self, *, is_app: bool) -> dict[str, str]:
         """Return the user's variables, with paths into the checkout led into the copy of it."""
-        visible = self._run_as.visible
-        names = self._run_as.environ.keys() if visible is None or not is_app else visible
-        given = {name: self._moved(self._run_as.environ[name]) for name in names if name in self._run_as.environ}
-        given.pop("VIRTUAL_ENV", None)  # installers would use the one that is active instead of the app's own
-        for name in [name for name in given if name.upper() in CACHES | OWN_FOLDERS]:
-            if name not in self._caches() and not given[name].startswith(f"{self.source}/"):
-                del given[name]  # it could not be written
-        return _HERMETIC | given if visible is not None and is_app else given
+        visible = self._run_as.visible if is_app else None
+        given = {} if visible is None else dict(_HERMETIC)
+        for name, value in self._run_as.environ.items():
+            moved = self._moved(value)
+            if (visible is None or name in visible) and self._is_usable(name, moved):
+                given[name] = moved
+        return given
+
+    def _is_usable(self, name: str, value: str) -> bool:
+        """Whether a variable is of use in the copy: a folder to write to must be one that the app can write to."""
+        if name == "VIRTUAL_ENV":  # installers would use the one that is active instead of the app's own
+            return False
+        is_folder_to_write = name.upper() in CACHES | OWN_FOLDERS
+        return not is_folder_to_write or name in self._caches() or value.startswith(f"{self.source}/")
 
     def _caches(self) -> dict[str, Path]:
         """Return the folders for downloads that the user has named; for hermetic apps none, as `with_usable_cache`."""

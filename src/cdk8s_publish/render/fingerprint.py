@@ -55,11 +55,9 @@ def fingerprints(apps: Sequence[App], run_as: RunAs, toolchain: Toolchain) -> di
         if reason:
             _log.warning("hermetic: %s is rendered every time, because %s", app.name, reason)
             continue
-        hidden = hidden_folders(app, apps)
-        seen = [(folder, digest) for folder, digest in groups if not _is_below(folder, hidden)]
         manifests = [(name, files.get(name)) for name in covered_manifests(app, apps, run_as.workspace)]
         own = _own_parts(app, files, toolchain)
-        found[app.path] = _digest([shared, own, seen, manifests])
+        found[app.path] = _digest([shared, own, _seen_groups(app, apps, groups), manifests])
     return found
 
 
@@ -129,6 +127,12 @@ def _group_digests(files: Iterable[tuple[str, str]], apps: Sequence[App]) -> lis
     for name, digest in files:
         groups[owner(name)].append((name, digest))
     return [(folder, _digest(group)) for folder, group in sorted(groups.items())]
+
+
+def _seen_groups(app: App, apps: Sequence[App], groups: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return those of the digests by folder that are about files which a hermetic app can see."""
+    hidden = hidden_folders(app, apps)
+    return [(folder, digest) for folder, digest in groups if not _is_below(folder, hidden)]
 
 
 def _digest(value: object) -> str:

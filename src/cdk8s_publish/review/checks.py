@@ -175,14 +175,22 @@ def _search(wanted: AbstractSet[ResourceId], files: Sequence[RenderedFile], cust
 
     A name is in the bytes of its document as it is, unless an escape hides it: then the file is parsed as well.
     """
+    if not wanted:
+        return
     names = {resource.name.encode() for resource in wanted}
     is_searchable = len(names) <= _SEARCH_MAXIMUM and all(map(_PLAIN_NAME.fullmatch, names))
-    for file in files if wanted else ():
+    for file in files:
         data = file.read()
-        if is_searchable and b"\\" not in data and not any(name in data for name in names):
+        if is_searchable and not _may_hold(data, names):
             continue
-        manifests = parse(file.path, data).manifests
-        yield from (manifest for manifest in manifests if identify(manifest.resource, custom) in wanted)
+        for manifest in parse(file.path, data).manifests:
+            if identify(manifest.resource, custom) in wanted:
+                yield manifest
+
+
+def _may_hold(data: bytes, names: Iterable[bytes]) -> bool:
+    """Whether one of the names is in a file as it is, or hidden by an escape."""
+    return b"\\" in data or any(name in data for name in names)
 
 
 def _duplicates(places: Mapping[ResourceId, Sequence[Manifest]]) -> Iterator[Finding]:

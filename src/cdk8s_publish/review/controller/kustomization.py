@@ -124,7 +124,7 @@ def _is_followed(name: str, value: Node) -> bool:
 
 def _type_fault(top: Mapping[str, Node], *, is_top: bool) -> str:
     for name in ("apiVersion", "kind"):
-        if name in top and not is_text(top[name]) and not is_null(top[name]):
+        if not _is_text_or_unset(top.get(name)):
             return f"its {name} is not a string"
     kind = string(top.get("kind")) or "Kustomization"
     if kind not in _API_VERSIONS:
@@ -133,9 +133,12 @@ def _type_fault(top: Mapping[str, Node], *, is_top: bool) -> str:
     version = string(top.get("apiVersion")) or _API_VERSIONS["Kustomization" if is_top else kind]
     if version != _API_VERSIONS[kind]:
         return f"its apiVersion is {version}, not {_API_VERSIONS[kind]}"
-    if kind == "Component" and not is_top:
-        return "a Component can't be listed as a resource"
-    return ""
+    is_listed_component = kind == "Component" and not is_top
+    return "a Component can't be listed as a resource" if is_listed_component else ""
+
+
+def _is_text_or_unset(node: Node | None) -> bool:
+    return node is None or is_text(node) or is_null(node)
 
 
 def _field_fault(others: Iterable[str], *, is_top: bool) -> str:
