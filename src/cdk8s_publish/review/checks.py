@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
-    from cdk8s_publish.model import Manifest, RenderedFile, RenderedManifests, ResourceId, Sha
+    from cdk8s_publish.model import Manifest, Overwritten, RenderedFile, RenderedManifests, ResourceId, Sha
     from cdk8s_publish.review.delta import Delta
     from cdk8s_publish.review.identity import Scopes
     from cdk8s_publish.review.manifests import Parsed
@@ -217,17 +217,23 @@ def _duplicates(places: Mapping[ResourceId, Sequence[Manifest]]) -> Iterator[Fin
             yield Finding(Level.ERROR, "duplicate-resource", message, first.file, first.resource, hint)
 
 
+def _overwritten(files: Iterable[Overwritten], custom: Scopes) -> dict[ResourceId, Manifest]:
+    """Return the resources of bytes that the app replaced, each as it was first written."""
+    found: dict[ResourceId, Manifest] = {}
+    for file in files:
+        if role(file.path) == MANIFESTS:
+            for manifest in parse(file.path, file.location.read_bytes()).manifests:
+                found.setdefault(identify(manifest.resource, custom), manifest)
+    return found
+
+
 def _dropped(
     delta: Delta, places: Mapping[ResourceId, Sequence[Manifest]], kept: Sequence[RenderedFile], custom: Scopes
 ) -> Iterator[Finding]:
     """Find resources that the app wrote to a file and then replaced, and that no file holds now (cdk8s issue 2821)."""
     if not delta.rendered.overwritten:
         return
-    lost: dict[ResourceId, Manifest] = {}
-    for overwritten in delta.rendered.overwritten:
-        if role(overwritten.path) == MANIFESTS:
-            for manifest in parse(overwritten.path, overwritten.location.read_bytes()).manifests:
-                lost.setdefault(identify(manifest.resource, custom), manifest)
+    lost = _overwritten(delta.rendered.overwritten, custom)
     missing = lost.keys() - places.keys()
     missing -= {identify(manifest.resource, custom) for manifest in _search(missing, kept, custom)}
     final = {file.path: file for file in delta.rendered.files}
