@@ -91,3 +91,14 @@ def test_secret__needs_consent_and_is_never_shown(checkout: Checkout, cli: Cli, 
     assert VALUE not in text
     assert encoded not in text
     assert checkout.origin.files("manifests")["dist/secret.yaml"].startswith(b"apiVersion")
+
+
+def test_duplicate__of_environments_side_by_side_is_published_with_a_warning__r3(checkout: Checkout, cli: Cli) -> None:
+    both = {"dev/shop.k8s.yaml": config_map("shop"), "prod/shop.k8s.yaml": config_map("shop", "2")}
+    checkout.render(both)
+    done = cli.run(*RUN, cwd=checkout.path).ok()
+    assert "dev, prod must not be applied together" in done.text
+    checkout.render(both | {"prod/more.k8s.yaml": config_map("shop", "3")})
+    done = cli.run(*RUN, cwd=checkout.path).exits(4)
+    assert "to allow: duplicate-resource:ConfigMap/shop" in done.text
+    cli.run(*RUN, "--allow", "duplicate-resource:ConfigMap/shop", cwd=checkout.path).ok()

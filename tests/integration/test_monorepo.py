@@ -156,3 +156,37 @@ def test_app__in_the_root_of_a_checkout_without_a_remote_is_called_after_its_fol
     checkout.git("remote", "remove", "origin")
     cli.run("--install", "none", "--path", "{app}", "--repository", str(remote.path), cwd=checkout.path).ok()
     assert f"{checkout.path.name}/web.yaml" in remote.files("manifests")
+
+
+def shared(checkout: Checkout, *apps: str) -> None:
+    for app in apps:
+        checkout.write(f"shared/{app}/cdk8s.yaml", b"app: cp *.yml $CDK8S_OUTDIR\n")
+        checkout.write(f"shared/{app}/{app}.yml", config_map(app))
+        checkout.write(f"shared/{app}/ns.yml", b"apiVersion: v1\nkind: Namespace\nmetadata:\n  name: web\n")
+    checkout.commit("Apps that share a Namespace")
+
+
+SHARED = ("run", "--install", "none", "--working-directory", "shared/*", "--path", "clusters/production/{app}")
+
+
+def test_monorepo__object_that_two_apps_render_is_a_warning__a5(checkout: Checkout, cli: Cli) -> None:
+    shared(checkout, "a", "b")
+    done = cli.run(*SHARED, cwd=checkout.path).ok()
+    assert "warning duplicate-resource: Several apps render the same resource: Namespace web (a, b)." in done.text
+    assert "`clusters/production`" in done.text
+    checkout.write("shared/a/a.yml", config_map("a", "2"))
+    checkout.commit("Nothing new")
+    assert "duplicate-resource" not in cli.run(*SHARED, cwd=checkout.path).ok().text
+    cli.run(*SHARED, "--refuse", "duplicate-resource", "--mode", "diff", cwd=checkout.path).ok()
+
+
+def test_monorepo__object_that_another_app_renders_already_is_a_warning__b12(checkout: Checkout, cli: Cli) -> None:
+    shared(checkout, "a", "b", "c")
+    (checkout.path / "shared/b/ns.yml").unlink()
+    (checkout.path / "shared/c/ns.yml").unlink()
+    checkout.commit("One of them has it")
+    assert "duplicate-resource" not in cli.run(*SHARED, cwd=checkout.path).ok().text  # the neighbour
+    shared(checkout, "c")
+    refused = cli.run(*SHARED, "--refuse", "duplicate-resource", cwd=checkout.path).exits(4)
+    assert "to allow: duplicate-resource" in refused.text
+    assert "Namespace web (a, c)" in cli.run(*SHARED, cwd=checkout.path).ok().text

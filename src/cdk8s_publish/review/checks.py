@@ -86,7 +86,7 @@ def check(delta: Delta, old: Mapping[Sha, bytes], documents: Documents | None = 
     else:
         fresh, unread = delta.changed, recorded - sum(map(len, before.values()))
     parsed, findings = _parse(fresh, documents)
-    kept = [file for file in delta.kept if file.path not in parsed and role(file.path) == MANIFESTS]
+    kept = unparsed(delta, parsed)
     custom = scopes(chain.from_iterable((*before.values(), *parsed.values())))
     places = _places(parsed, before, kept, custom)
     count = unread + sum(map(len, parsed.values()))
@@ -161,7 +161,7 @@ def _places(
         places[key].append(manifest)
         if _place(manifest, custom) not in known:
             new.add(key)
-    for manifest in _search(new, kept, custom):
+    for manifest in search(new, kept, custom):
         places[identify(manifest.resource, custom)].append(manifest)
     return places
 
@@ -170,7 +170,12 @@ def _place(manifest: Manifest, custom: Scopes) -> tuple[ResourceId, str]:
     return identify(manifest.resource, custom), top_folder(manifest.file)
 
 
-def _search(wanted: AbstractSet[ResourceId], files: Sequence[RenderedFile], custom: Scopes) -> Iterator[Manifest]:
+def unparsed(delta: Delta, parsed: Mapping[str, object]) -> list[RenderedFile]:
+    """Return the unchanged files whose documents have not been read."""
+    return [file for file in delta.kept if file.path not in parsed and role(file.path) == MANIFESTS]
+
+
+def search(wanted: AbstractSet[ResourceId], files: Sequence[RenderedFile], custom: Scopes) -> Iterator[Manifest]:
     """Yield the manifests of unchanged files that have one of these identities.
 
     A name is in the bytes of its document as it is, unless an escape hides it: then the file is parsed as well.
@@ -206,9 +211,9 @@ def _duplicates(places: Mapping[ResourceId, Sequence[Manifest]]) -> Iterator[Fin
         message = f"{first.resource} is rendered {len(manifests)} times, in {files}."
         folders = {top_folder(manifest.file) for manifest in manifests}
         if len(folders) == len(manifests) and "" not in folders:
-            hint = (
-                f"Give each of {', '.join(sorted(folders))} a Flux Kustomization of its own: together, none is applied."
-            )
+            names = ", ".join(sorted(folders))
+            message = f"{message.rstrip('.')}: {names} must not be applied together, for then none of them would be."
+            hint = f"Give each of {names} a Flux Kustomization of its own."
             yield Finding(Level.WARNING, "duplicate-resource", message, first.file, first.resource, hint)
         else:
             hint = (
@@ -235,7 +240,7 @@ def _dropped(
         return
     lost = _overwritten(delta.rendered.overwritten, custom)
     missing = lost.keys() - places.keys()
-    missing -= {identify(manifest.resource, custom) for manifest in _search(missing, kept, custom)}
+    missing -= {identify(manifest.resource, custom) for manifest in search(missing, kept, custom)}
     final = {file.path: file for file in delta.rendered.files}
     for identity in missing:
         dropped = lost[identity]

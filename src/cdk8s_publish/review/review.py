@@ -10,6 +10,7 @@ from cdk8s_publish.review.baseline import losses
 from cdk8s_publish.review.controller.rules import flux_findings
 from cdk8s_publish.review.delta import delta
 from cdk8s_publish.review.documents import Documents
+from cdk8s_publish.review.shared import shared_findings
 from cdk8s_publish.rules.consent import apply_consents, unused
 from cdk8s_publish.rules.findings import as_warnings, by_severity, errors, with_folder
 from cdk8s_publish.rules.registry import RULES
@@ -123,6 +124,8 @@ def _content_findings(
         if path in abandoned:  # an app that is gone renders nothing
             found = tuple(finding for finding in found if finding.rule != "nothing-rendered")
         yield from with_folder(found, path) if len(compared) > 1 else found
+    if len(compared) > 1:
+        yield from shared_findings([(one.delta, one.checked) for one in compared])
 
 
 def _idle(needless: Sequence[Consent], compared: Sequence[_Compared]) -> Sequence[Consent]:

@@ -80,7 +80,7 @@ _ALL = (
     Rule(
         "duplicate-resource",
         Level.ERROR,
-        "two documents have the same group, kind, namespace and name",
+        "two documents have the same group, kind, namespace and name; in folders of their own a warning",
         is_about_resource=True,
         is_read_from_file=True,
     ),
