@@ -156,3 +156,29 @@ def test_baseline__a_move_within_a_top_level_folder_is_none__b11(
     publish(checkout, cli, {f"{before}/0-{name}".lstrip("/"): content for name, content in files.items()}).ok()
     moved = {f"{after}/1-{name}".lstrip("/"): content for name, content in files.items()}
     assert "Published to" in publish(checkout, cli, moved).ok().stdout
+
+
+@pytest.mark.parametrize("name", ["cloudbuild.yaml", ".drone.yml", "x.zip/a.yaml"])
+def test_baseline__what_flux_ignores_by_default_is_a_warning__c12(checkout: Checkout, cli: Cli, name: str) -> None:
+    done = publish(checkout, cli, {"a.yaml": config_map("a"), name: config_map("b")}).ok()
+    assert f"warning not-applied: Flux does not apply {name}" in done.text
+    assert "not-applied" not in publish(checkout, cli, {"a.yaml": config_map("a"), "b.yaml": config_map("b")}).ok().text
+
+
+@pytest.mark.parametrize("content", [b'{"a":1}', b"[]", b"{", b"", b'{"kind": ""}'])
+def test_baseline__json_that_argo_cd_fails_on_is_a_warning__n54(checkout: Checkout, cli: Cli, content: bytes) -> None:
+    done = publish(checkout, cli, {"a.yaml": config_map("a"), "manifests/index.json": content}).ok()
+    assert "warning not-a-resource: Argo CD fails on manifests/index.json" in done.text
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"a.json": b'{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x\\ud83d\\ude00"}}'},
+        {"a.json": b'{"note": "+argocd:skip-file-rendering"}'},
+        {"index.json": b"{}", "kustomization.yaml": b"resources: [a.yaml]\n"},
+        {"index.txt": b"{}"},
+    ],
+)
+def test_baseline__other_json_is_none__n54(checkout: Checkout, cli: Cli, files: dict[str, bytes]) -> None:
+    assert "Argo CD fails" not in publish(checkout, cli, {"a.yaml": config_map("a"), **files}).ok().text

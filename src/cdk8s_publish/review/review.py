@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from cdk8s_publish.review import checks, diff, removals
 from cdk8s_publish.review.baseline import losses
-from cdk8s_publish.review.controller.rules import flux_findings
+from cdk8s_publish.review.controller.rules import argo_findings, flux_findings
 from cdk8s_publish.review.delta import delta
 from cdk8s_publish.review.documents import Documents
 from cdk8s_publish.review.shared import shared_findings
@@ -121,6 +121,7 @@ def _content_findings(
         if loss.after:
             manifests = [manifest for many in one.checked.parsed.values() for manifest in many]
             found = (*found, *flux_findings(loss.after, manifests, one.checked.custom))
+            found = (*found, *argo_findings(loss.after, one.delta.changed))
         if path in abandoned:  # an app that is gone renders nothing
             found = tuple(finding for finding in found if finding.rule != "nothing-rendered")
         yield from with_folder(found, path) if len(compared) > 1 else found

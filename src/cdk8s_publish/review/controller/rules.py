@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import posixpath
 from typing import TYPE_CHECKING
 
@@ -15,12 +16,16 @@ from cdk8s_publish.rules.findings import listed
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from cdk8s_publish.model import Manifest
+    from cdk8s_publish.model import Manifest, RenderedFile
     from cdk8s_publish.review.controller.reading import Reading
     from cdk8s_publish.review.identity import Scopes
 
 _LISTED = 5
 """How many files or resources a message names."""
+
+_SKIPPED_BY_ARGO = b"+argocd:skip-file-rendering"
+_JSON_MAX_BYTES = 10_000_000
+"""etcd takes 1.5 MiB per object: what is far larger is no list of them, and takes many times its size to read."""
 
 _HINTS = {
     "unusable-name": "Give the file, or the chart that it is named after, another name.",
@@ -45,6 +50,36 @@ def flux_findings(reading: Reading, manifests: Iterable[Manifest], custom: Scope
         *_encrypted(applied),
         *_without_namespace(applied, custom),
     )
+
+
+def argo_findings(reading: Reading, changed: Iterable[RenderedFile]) -> Iterator[Finding]:
+    """Yield one warning about JSON that Argo CD takes for objects and can't read: it then applies nothing.
+
+    `changed` are the files to look at, by their paths below the folder.
+    """
+    for_argo = {_below(path, reading.folder) for path in reading.argo_only}
+    found = {file.path: fault for file in changed if file.path in for_argo and (fault := _json_fault(file))}
+    if found:
+        file, fault = next(iter(found.items()))
+        names = listed(sorted(found), _LISTED)
+        message = f"Argo CD fails on {names}: it reads `.json` files as Kubernetes objects, and {file} {fault}."
+        hint = "Flux does not read these files. For Argo CD give them another ending, or don't write them."
+        yield Finding(Level.WARNING, "not-a-resource", message, file, hint=hint)
+
+
+def _json_fault(file: RenderedFile) -> str:
+    """Return why Argo CD can't read a file, as the end of a sentence; empty if it can (its reposerver/repository)."""
+    if file.size > _JSON_MAX_BYTES:
+        return ""
+    data = file.read()
+    if _SKIPPED_BY_ARGO in data:
+        return ""
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError):
+        return "is no JSON"
+    kind = value.get("kind") if isinstance(value, dict) else None
+    return "" if isinstance(kind, str) and kind else "has no `kind`"
 
 
 def _below(path: str, folder: str) -> str:
