@@ -1,7 +1,7 @@
 """Files of a branch that somebody else obeys: CI products run them, forges and git follow what they say.
 
-A product looks for its file in the root of a branch, git for `.gitattributes` in every folder. Which products read each
-branch that is pushed, and under which names, is taken from the documentation of each.
+A product looks for its file in the root of a branch, git for `.gitattributes` in every folder. The names are those that
+the products look for by default.
 """
 
 from __future__ import annotations
