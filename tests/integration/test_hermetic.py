@@ -263,6 +263,19 @@ def test_hermetic__shows_an_app_nothing_else(shop: Shop) -> None:
     assert "not a git repository" in text
 
 
+def test_hermetic__finds_nothing_that_another_run_has_left_in_the_cache(shop: Shop) -> None:
+    shop.app("one", 'cat "$XDG_CACHE_HOME/planted" 2>&1; echo "seen: planted" >"$XDG_CACHE_HOME/planted" || true')
+    shop.app("two", 'mkdir -p "$XDG_CACHE_HOME"; cat "$XDG_CACHE_HOME/planted" 2>&1 || true')
+    options = ("--cache-dir", str(shop.folder / "cache"))
+    for _ in range(2):
+        shop.run(*options, "--hermetic", "false", "--app-env", "")
+    assert shop.seen == ["planted", "planted"], "the attack is a real one"
+    shop.rendered()
+    shop.run(*options)
+    assert shop.rendered() == ["one", "two"]
+    assert shop.seen == []
+
+
 def test_hermetic__renders_an_app_every_time_that_fetches_by_itself(shop: Shop) -> None:
     shop.checkout.write("pom.xml", b"<project/>")
     done = shop.run("--install", "auto")

@@ -15,16 +15,15 @@ import pytest
 
 from cdk8s_publish.ci.files import write_file
 from cdk8s_publish.sandbox import confinement, landlock
-from support.checkouts import COPY_APP, config_map
+from support.checkouts import COPY_APP, Checkout, config_map
 from support.git_http import TOKEN
 from support.github import GitHubJob
 from support.programs import ROOT, require
+from support.runner import Cli
 
 if TYPE_CHECKING:
-    from support.checkouts import Checkout
     from support.git_http import GitHttpServer
     from support.remotes import Remote
-    from support.runner import Cli
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="there is no /proc")
 
@@ -215,7 +214,7 @@ class Target(NamedTuple):
         path.write_text(text)
         return path
 
-    def attack(self, script: str, cli: Cli) -> bool:
+    def attack(self, script: str, cli: Cli, privileges: str = "without capabilities") -> bool:
         """Let the app run a script, and return whether it printed that it has reached something."""
         self.checkout.write("attack.sh", script.encode())
         app = f"sh attack.sh 2>/dev/null; {COPY_APP}"
@@ -224,7 +223,7 @@ class Target(NamedTuple):
         argv = (*map(str, cli.program), "run", "--install", "none", "--app", app)
         program = f"import subprocess, sys; sys.exit(subprocess.run({argv!r}).returncode)"
         done = subprocess.run(
-            (*as_any_user("without capabilities"), sys.executable, "-c", program),
+            (*as_any_user(privileges), sys.executable, "-c", program),
             env=environ,
             cwd=self.checkout.path,
             capture_output=True,
@@ -260,16 +259,30 @@ ATTACKS = {
 """Each prints a line when it has succeeded; `half` is a part of the token."""
 
 
-@needs_landlock
-@pytest.mark.parametrize("attack", ATTACKS)
-def test_app__of_the_same_user_can_not_reach(target: Target, attack: str) -> None:
+OPEN_TO_ANOTHER_USER = {
+    "the checkout",
+    "a credential in the checkout",
+    "a credential in another checkout",
+    "the folder for temporary files",
+}
+"""What the owner of the workspace reaches without Landlock: what is in it, and what everybody may write to."""
+
+
+def laid_out(target: Target, attack: str) -> str:
+    """Lay out what can be reached, and return the script of an attack."""
     for name in (".ssh/id_ed25519", ".config/cloud/token", ".bashrc"):
         target.write(f"machine/home/{name}")
     target.write("source/checkout/other/.git/config")
     target.write("bin/other")
     package = Path(confinement.__file__).parent.parent
     script = ATTACKS[attack].replace("{folder}", str(target.folder)).replace("{package}", str(package))
-    script = script.replace("{half}", TOKEN[: len(TOKEN) // 2])
+    return script.replace("{half}", TOKEN[: len(TOKEN) // 2])
+
+
+@needs_landlock
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_app__of_the_same_user_can_not_reach(target: Target, attack: str) -> None:
+    script = laid_out(target, attack)
     if attack == "our process" and landlock.version() < landlock.SCOPES:
         pytest.skip("the kernel's Landlock knows no signals")
     assert target.attack(script, target.cli.without_landlock()), "the attack is a real one"
@@ -288,6 +301,24 @@ def test_summary__says_which_promise_does_not_hold(
     said = [line for line in job.summary().splitlines() if line.startswith("**Does not hold on this machine:**")]
     assert len(said) == (0 if has_landlock else 1)
     assert all("no Landlock" in line and "private files of this run" in line for line in said)
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_app__of_another_user_reaches_without_landlock_what_is_open_to_it(attack: str) -> None:
+    """As in the image, where we are root and the app is the owner of the workspace."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can run the app as somebody else")
+    with tempfile.TemporaryDirectory() as name:  # pytest's own folders are closed to that user
+        folder = Path(name)
+        folder.chmod(0o755)
+        cli = Cli.create(folder / "machine")
+        target = Target(folder, cli, Checkout.create(folder / "source", {"web.yaml": config_map("web")}))
+        script = laid_out(target, attack)
+        cli.home.chmod(0o700)
+        cli.tmp.chmod(0o1777)
+        for path in (target.checkout.path, *target.checkout.path.rglob("*")):
+            shutil.chown(path, 1234, 1234)
+        assert target.attack(script, cli.without_landlock(), "as we are") is (attack in OPEN_TO_ANOTHER_USER)
 
 
 STRAY = """

@@ -119,7 +119,7 @@ def _can_signal_parent() -> bool:
 
 _NOTHING = (
     "The kernel has no Landlock (Linux 5.19 or later, switched on): what an app may read and write is limited by the "
-    "rights of its user alone, so apps can change each other's files."
+    "rights of its user alone, so apps can change each other's files, and whatever else belongs to that user."
 )
 _AS_OUR_USER = (
     "As it runs as our own user, an app can also read the private files of this run, credentials in the home folder "
