@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _SPINNER_INTERVAL_S = 0.1
 HEARTBEAT_S = 30.0
 """How long a log may say nothing before it says what is still running."""
+LINE_LIMIT = 16_384
+"""Characters of a line that are shown."""
 _LISTED_STAGES = 15
 _FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _CLEAR_LINE = "\r\x1b[2K"
@@ -87,7 +89,7 @@ class Console:
 
     def line(self, text: str) -> None:
         """Print one line, whatever is in the text, and none that the CI product obeys."""
-        shown = on_one_line(self.redact(text))
+        shown = _cut(on_one_line(self.redact(text)))
         with self._lock:
             self._print(shown if self._is_fenced else self._dialect.plain(shown))
 
@@ -205,6 +207,15 @@ class Console:
             if self._spinner:
                 self._write(_CLEAR_LINE)
             self._spinner = ""
+
+
+def _cut(text: str) -> str:
+    """Shorten the lines that no log can show. Secrets must be gone: a part of one is not found any more."""
+    if len(text) <= LINE_LIMIT:
+        return text
+    lines = text.split("\n")
+    cut = (f"{line[:LINE_LIMIT]}… {len(line) - LINE_LIMIT:,} more characters" for line in lines)
+    return "\n".join(short if len(line) > LINE_LIMIT else line for line, short in zip(lines, cut, strict=True))
 
 
 def silence(stream: TextIO) -> None:

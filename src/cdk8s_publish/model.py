@@ -341,8 +341,9 @@ class ChangeKind(StrEnum):
 class Change(NamedTuple):
     """One changed resource, or one changed file that holds none (`resource` is None then).
 
-    `diff` is a unified diff without values of plain secrets; it is empty where neither side is text. One that moves to
-    another top-level folder is removed and added; each of the two names the `other_file`.
+    `diff` is a unified diff without values of plain secrets, or one line that says why there is none; it is empty where
+    a side is unknown, or holds a Secret that nobody parsed. A resource that moves to another top-level folder is
+    removed and added; each of the two names the `other_file`.
     """
 
     kind: ChangeKind

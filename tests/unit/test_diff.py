@@ -176,7 +176,7 @@ def test_compare__other_files_are_compared_as_files(rendering: Rendering) -> Non
     new = {"a.txt": b"2\n", "b.bin": b"\xfe", "d.txt": b"4\n", "kustomization.yaml": b"resources: [a.yaml]\n"}
     assert [(item.kind.value, item.file, item.diff) for item in compared(rendering, new, old).items] == [
         ("modified", "a.txt", "@@ -1,1 +1,1 @@\n-1\n+2\n"),
-        ("modified", "b.bin", ""),
+        ("modified", "b.bin", "# No diff: 1 bytes before, 1 bytes after, not text\n"),
         ("removed", "c.txt", "@@ -1,1 +0,0 @@\n-3\n"),
         ("added", "d.txt", "@@ -0,0 +1,1 @@\n+4\n"),
         ("modified", "kustomization.yaml", "@@ -1,1 +1,1 @@\n-resources: []\n+resources: [a.yaml]\n"),

@@ -228,6 +228,10 @@ def _app(inputs: RenderInputs, root: Path, directory: str, path: str, root_name:
     )
 
 
+MAX_CONFIG_BYTES = 20_000
+"""Of a cdk8s.yaml. The parser recurses on the C stack: with a hundred thousand levels the interpreter crashes."""
+
+
 def _config(root: Path, directory: str) -> Mapping[str, Any]:
     """Return cdk8s.yaml; `app`, `language` and `output` are strings where they are there."""
     name = posixpath.join(directory, CONFIG_FILE)
@@ -236,7 +240,11 @@ def _config(root: Path, directory: str) -> Mapping[str, Any]:
     hint = "It holds keys and values such as `app: python main.py`; `cdk8s init` writes one."
     try:
         data = (root / name).read_bytes()
+        if len(data) > MAX_CONFIG_BYTES:
+            raise InputError(f"{name} has {len(data):,} bytes; no more than {MAX_CONFIG_BYTES:,} are read.", hint=hint)
         config = yaml.load(data, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - safe
+    except RecursionError:
+        raise InputError(f"{name} is nested too deeply.", hint=hint) from None
     except yaml.YAMLError as error:
         raise InputError(f"{name} is not valid YAML.", evidence=str(error), hint=hint) from error
     if not isinstance(config, dict):

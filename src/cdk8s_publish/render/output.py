@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cdk8s_publish.errors import SynthError
 from cdk8s_publish.git.names import is_git_name
+from cdk8s_publish.json_object import json_object
 from cdk8s_publish.model import (
     CONSTRUCT_METADATA_FILE,
     MANIFEST_SUFFIXES,
@@ -19,38 +21,73 @@ from cdk8s_publish.model import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+
+MAX_FILE_BYTES = 100 << 20
+"""GitHub takes no larger file (docs.github.com, "About large files on GitHub")."""
+
+MAX_BYTES = 100_000_000
+"""Together: a review holds what was and what is in memory. A thousand times as much as most apps render."""
+
+MAX_FILES = 100_000
+
+MAX_PATH_BYTES = 4_095
+"""What the kernel takes as a path (`PATH_MAX`); nobody can check out what is deeper."""
+
+MAX_REPORT_BYTES = 16 << 20
+"""Of a report of the validation plugins."""
+
+_READ_BYTES = 1 << 20
+_SHOWN_CHARACTERS = 200
 
 
 def collect(folder: Path) -> tuple[tuple[RenderedFile, ...], tuple[Finding, ...]]:
     """Return the files of an output folder, sorted by path, and the entries that can't be published.
 
     A link to a file inside the folder counts as a file with that content. `construct-metadata.json` at the root is
-    skipped. Nothing outside the folder is read.
+    skipped. Nothing outside the folder is read, and no more than `MAX_BYTES` of it.
     """
     root = os.path.realpath(folder)
     files: list[RenderedFile] = []
     refused: list[Finding] = []
-    for path, location in _walk(root, refused):
-        content = _read(location)
-        blob = hashlib.sha1(b"blob %d\0" % len(content), usedforsecurity=False)
-        blob.update(content)
-        files.append(RenderedFile(path, location, len(content), Sha(blob.hexdigest())))
+    for path, location in bounded(_walk(root, refused), refused):
+        size, blob = _digest(location)
+        files.append(RenderedFile(path, location, size, blob))
     return tuple(sorted(files, key=lambda file: os.fsencode(file.path))), tuple(sorted(refused, key=lambda f: f.file))
 
 
-def overwritten(kept: Path, output: Path) -> tuple[Overwritten, ...]:
-    """Return the bytes that the preload kept and that differ from what the file holds now."""
-    found = {}
-    for folder in sorted(kept.iterdir()):
-        for file in sorted(folder.rglob("*")):
-            if file.is_file():
-                path, content = file.relative_to(folder).as_posix(), file.read_bytes()
-                final = output / path
-                if final.is_file() and final.read_bytes() != content:
-                    found[path, content] = Overwritten(path, file)
-    return tuple(sorted(found.values(), key=lambda item: (item.path, item.location)))
+def bounded(entries: Iterable[tuple[str, str]], refused: list[Finding]) -> Iterator[tuple[str, str]]:
+    """Yield files, by path and location, as long as they are within all bounds; add a finding for what is not."""
+    count = total = 0
+    for path, location in entries:
+        size = os.stat(location, follow_symlinks=False).st_size
+        if size > MAX_FILE_BYTES:
+            reason = f"has {size:,} bytes; no file of more than {MAX_FILE_BYTES:,} bytes is published"
+            refused.append(_refused(path, reason))
+            continue
+        count, total = count + 1, total + size
+        if total > MAX_BYTES or count > MAX_FILES:
+            bound = f"{MAX_BYTES:,} bytes" if total > MAX_BYTES else f"{MAX_FILES:,} files"
+            message = f"The app rendered more than {bound}, which is the most that is published of one app."
+            hint = "Let the app write manifests alone, or split it."
+            refused.append(Finding(Level.ERROR, "not-publishable", message, hint=hint))
+            return
+        yield path, location
+
+
+def overwritten(kept: Path, output: Path) -> tuple[tuple[Overwritten, ...], tuple[Finding, ...]]:
+    """Return the bytes that the preload kept and that differ from what the file holds now, and what can't be read."""
+    found: dict[tuple[str, Sha], Overwritten] = {}
+    refused: list[Finding] = []
+    for path, location in bounded(_walk(os.path.realpath(kept), refused), refused):
+        name = path.partition("/")[2]  # below a folder for each time that something was overwritten
+        final = output / name
+        if final.is_file() and not final.is_symlink():
+            _, blob = _digest(location)
+            if _digest(os.fspath(final))[1] != blob:
+                found.setdefault((name, blob), Overwritten(name, Path(location)))
+    return tuple(sorted(found.values(), key=lambda item: (item.path, item.location))), tuple(refused)
 
 
 def validation_findings(reports: Path, folder: Path, outputs: Sequence[Path]) -> tuple[Finding, ...]:
@@ -58,16 +95,34 @@ def validation_findings(reports: Path, folder: Path, outputs: Sequence[Path]) ->
 
     A plugin from the checkout is named by its path there, below the app's `folder`, and a manifest by its path below
     the one of `outputs` that it lies in.
+
+    Raises:
+        SynthError: that is no such report.
+
     """
 
     def name(manifest: str) -> str:
         path = folder / manifest
         return os.path.relpath(path, next((output for output in outputs if path.is_relative_to(output)), folder))
 
-    try:
-        found = json.loads(reports.read_bytes())["reports"]
-    except FileNotFoundError:
+    if not reports.is_file():
         return ()
+    try:
+        return _violations(_reports(reports), folder, name)
+    except (AttributeError, KeyError, TypeError):
+        raise SynthError(
+            "The report of the validation plugins can't be read.",
+            hint="`cdk8s synth` writes it; let no other program of the app do that.",
+        ) from None
+
+
+def _reports(file: Path) -> Sequence[Mapping[str, Any]]:
+    is_too_large = file.stat().st_size > MAX_REPORT_BYTES
+    found: Sequence[Mapping[str, Any]] = json_object(b"" if is_too_large else file.read_bytes())["reports"]
+    return found
+
+
+def _violations(found: Sequence[Mapping[str, Any]], folder: Path, name: Callable[[str], str]) -> tuple[Finding, ...]:
     return tuple(
         Finding(
             level=Level.WARNING if report["summary"]["status"] == "success" else Level.ERROR,
@@ -89,7 +144,7 @@ def written_since(folder: Path, before: int) -> list[str]:
         with os.scandir(pending.pop()) as entries:
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
-                    if entry.name not in {".git", "node_modules", ".venv"}:
+                    if entry.name not in {".git", "node_modules", ".venv"} and not _is_too_deep(entry.path):
                         pending.append(entry.path)
                 elif entry.name.endswith(MANIFEST_SUFFIXES) and entry.stat(follow_symlinks=False).st_ctime_ns >= before:
                     found.append(os.path.relpath(entry.path, folder))
@@ -108,7 +163,9 @@ def _walk(root: str, refused: list[Finding]) -> Iterator[tuple[str, str]]:
         with os.scandir(folder) as entries:
             for entry in entries:
                 path = prefix + entry.name
-                if entry.is_symlink():
+                if _is_too_deep(entry.path):
+                    refused.append(_refused(_excerpt(path), "is nested too deeply: no path may be so long"))
+                elif entry.is_symlink():
                     target = _target(root, entry.path)
                     if target is None:
                         refused.append(_refused(path, _link_reason(root, entry.path)))
@@ -142,13 +199,24 @@ def _refused(path: str, reason: str) -> Finding:
     return Finding(Level.ERROR, "not-publishable", f"{path} {reason}.", file=path, hint=hint)
 
 
-def _read(location: str) -> bytes:
+def _is_too_deep(location: str) -> bool:
+    # A character may need four bytes; most paths are far from the bound.
+    return len(location) * 4 > MAX_PATH_BYTES and len(os.fsencode(location)) > MAX_PATH_BYTES
+
+
+def _excerpt(path: str) -> str:
+    return path if len(path) <= _SHOWN_CHARACTERS else f"{path[:_SHOWN_CHARACTERS]}…"
+
+
+def _digest(location: str) -> tuple[int, Sha]:
+    """Return size and git object id of a file, which is never in memory as a whole."""
     descriptor = os.open(location, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:
-        size = os.fstat(descriptor).st_size
-        content = os.read(descriptor, size + 1)
-        while len(content) != size and (more := os.read(descriptor, 1 << 20)):
-            content += more
-        return content
+        left = size = os.fstat(descriptor).st_size
+        blob = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
+        while left and (part := os.read(descriptor, min(left, _READ_BYTES))):
+            blob.update(part)
+            left -= len(part)
+        return size, Sha(blob.hexdigest())
     finally:
         os.close(descriptor)

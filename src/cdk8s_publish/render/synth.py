@@ -70,14 +70,15 @@ def synthesize(app: App, where: AppEnvironment) -> RenderedManifests:
         raise app_failure(app, done, where.timeout_s)
     folder = _written_folder(app, where, output, start)
     files, refused = collect(folder)
+    replaced, unreadable = overwritten(output.kept, folder)
     if not files:
         _refuse_printed_manifests(app, done)
     return RenderedManifests(
         app=app.name,
         path=app.path,
         files=files,
-        overwritten=overwritten(output.kept, folder),
-        refused=(*refused, *reported),
+        overwritten=replaced,
+        refused=(*refused, *unreadable, *reported),
     )
 
 

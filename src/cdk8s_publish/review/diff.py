@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from cdk8s_publish.review.checks import Checked
     from cdk8s_publish.review.delta import Delta
 
+MAX_TEXT_BYTES = 2 << 20
+"""Nobody reads a longer text in a diff; both sides of it, and the lines of both, would be in memory."""
+
+MAX_DIFFS_BYTES = 32 << 20
+"""Of all diffs of a folder; what changes beside them is listed."""
+
 _NOTHING = ResourceId("", "", "", "")
 _SECRET_KIND = re.compile(rb"""kind["']?\s*:\s*["']?Secret\b""")
 
@@ -34,9 +40,12 @@ def compare(delta: Delta, checked: Checked, old: Mapping[Sha, bytes]) -> Changes
     after, kept = _rendered(delta, checked)
     mask = Mask(chain.from_iterable((*before.values(), *after.values())))
     items: list[Change] = []
+    room = MAX_DIFFS_BYTES
     for resource in before.keys() | after.keys():
         for old_side, new_side in _pairs(before[resource], after[resource], kept[resource]):
-            items += _resource_changes(old_side, new_side, mask)
+            for change in _resource_changes(old_side, new_side, mask, room):
+                items.append(change)
+                room -= len(change.diff)
     items += _file_changes(delta, checked, old, mask)
     items.sort(key=_position)
     return Changes(delta.rendered.path, tuple(items), checked.manifests, delta.moved)
@@ -106,16 +115,20 @@ def _kind(before: object, after: object) -> ChangeKind:
     return ChangeKind.MODIFIED if after else ChangeKind.REMOVED
 
 
-def _resource_changes(before: Sequence[Manifest], after: Sequence[Manifest], mask: Mask) -> Iterator[Change]:
+def _resource_changes(before: Sequence[Manifest], after: Sequence[Manifest], mask: Mask, room: int) -> Iterator[Change]:
     if before and after and leaves_folder(before[0].file, after[0].file):
-        yield _resource_change(before, (), mask)._replace(other_file=after[0].file)
-        yield _resource_change((), after, mask)._replace(other_file=before[0].file)
+        yield _resource_change(before, (), mask, room)._replace(other_file=after[0].file)
+        yield _resource_change((), after, mask, room)._replace(other_file=before[0].file)
     elif _bytes(before) != _bytes(after):
-        yield _resource_change(before, after, mask)
+        yield _resource_change(before, after, mask, room)
 
 
-def _resource_change(before: Sequence[Manifest], after: Sequence[Manifest], mask: Mask) -> Change:
+def _resource_change(before: Sequence[Manifest], after: Sequence[Manifest], mask: Mask, room: int) -> Change:
     manifest = (*after, *before)[0]
+    old_size, new_size = (sum(len(one.text) for one in side) for side in (before, after))
+    if max(old_size, new_size) > min(MAX_TEXT_BYTES, room):
+        note = _no_diff(old_size, new_size, "too long")
+        return Change(_kind(before, after), manifest.file, manifest.resource, note)
     if any(one.is_plain_secret for one in (*before, *after)):
         old, new = mask.secrets(before, after)
     else:
@@ -140,10 +153,20 @@ def _file_changes(delta: Delta, checked: Checked, old: Mapping[Sha, bytes], mask
 
 
 def _file_diff(before: bytes | None, after: bytes | None, mask: Mask) -> str:
-    """Return the diff of two texts; empty where a side is unknown, is not text, or holds an unparsed Secret."""
-    if before is None or after is None or any(_SECRET_KIND.search(side) for side in (before, after)):
+    """Return the diff of two texts; empty where a side is unknown, or holds a Secret that nobody parsed."""
+    if before is None or after is None:
+        return ""
+    if b"\0" in before or b"\0" in after:
+        return _no_diff(len(before), len(after), "not text")
+    if max(len(before), len(after)) > MAX_TEXT_BYTES:
+        return _no_diff(len(before), len(after), "too long")
+    if any(_SECRET_KIND.search(side) for side in (before, after)):
         return ""
     try:
         return unified(mask.text(before.decode()), mask.text(after.decode()))
     except UnicodeDecodeError:
-        return ""
+        return _no_diff(len(before), len(after), "not text")
+
+
+def _no_diff(before: int, after: int, reason: str) -> str:
+    return f"# No diff: {before:,} bytes before, {after:,} bytes after, {reason}\n"

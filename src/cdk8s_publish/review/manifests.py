@@ -44,9 +44,13 @@ MAX_DEPTH = 1_000
 """Levels of nesting that we follow. libyaml recurses on the C stack (100,000 levels crash the interpreter); the deepest
 schemas of real custom resource definitions stay below 100."""
 
-MAX_NODES = 1_000_000
-"""Nodes per document once aliases are followed. etcd takes 1.5 MiB per object, so what is larger is an attack
-("billion laughs") or an accident, and kustomize-controller would hang on it."""
+MAX_NODES = 500_000
+"""Nodes per document, also once aliases are followed: a list of them takes 300 MB. etcd takes 1.5 MiB per object, so
+what is larger is an attack ("billion laughs") or an accident, and kustomize-controller would hang on it."""
+
+MAX_DOCUMENT_BYTES = 16 << 20
+"""Bytes of a document. The API server reads no request of more than 3 MiB (`MaxRequestBodyBytes`); a `List`, which is
+applied item by item, may be longer."""
 
 _SEPARATOR = re.compile(rb"\n---[^\n]*(?:\n|\Z)")
 _LEADING_SEPARATORS = re.compile(rb"(?:\xef\xbb\xbf)?(?:---[ \t]*(?:#[^\n]*)?\r?(?:\n|\Z))+")
@@ -138,11 +142,15 @@ class _Composer(CParser):
 
 
 class _BoundedComposer(_Composer):
-    """The same for a text that is long enough to nest too deeply."""
+    """The same for a text that is long enough to nest too deeply, or to hold too many values."""
 
     _depth = 0
+    _nodes = 0
 
     def descend_resolver(self, _parent: object, _index: object) -> None:
+        self._nodes += 1
+        if self._nodes > MAX_NODES:
+            raise FlawError("invalid-yaml", f"holds more than {MAX_NODES:,} values")
         self._depth += 1
         if self._depth > MAX_DEPTH:
             raise FlawError("invalid-yaml", f"nested deeper than {MAX_DEPTH:,} levels")
@@ -167,6 +175,9 @@ def compose(text: bytes) -> Node | None:
 
 
 def _root(text: bytes) -> Node | None:
+    if len(text) > MAX_DOCUMENT_BYTES:
+        message = f"a document of {len(text):,} bytes; no API server takes more than 3 MiB"
+        raise FlawError("invalid-yaml", message, hint="Split the object, or the list, that this is.")
     try:
         if not text.isascii():
             text.decode()
@@ -201,7 +212,9 @@ def _manifests(path: str, text: bytes) -> Iterator[Manifest]:
     top = fields(root)
     kind = string(top.get("kind"))
     if kind.endswith("List") and "items" in top:
-        for item in _items(text, top["items"], kind):
+        items = _refuse_no_list(top["items"], kind)
+        del root, top  # the text is read once more, and both would be in memory
+        for item in _items(text) if items else ():
             yield from _manifests(path, item)
         return
     metadata = fields(top.get("metadata"))
@@ -287,12 +300,17 @@ def _is_typed(plain: str) -> bool:
     return _TYPED.fullmatch(plain) is not None
 
 
-def _items(text: bytes, node: Node, kind: str) -> Iterator[bytes]:
-    """Yield each item of a list as a document of its own, serialized again because anchors may be defined elsewhere."""
+def _refuse_no_list(node: Node, kind: str) -> bool:
+    """Raise when the items of a list are none; return whether there are any."""
     if _is_empty(node):
-        return
+        return False
     if not isinstance(node, SequenceNode):
         raise FlawError("not-a-resource", f"`items` of {kind} is not a list", node.start_mark.line)
+    return True
+
+
+def _items(text: bytes) -> Iterator[bytes]:
+    """Yield each item of a list as a document of its own, serialized again because anchors may be defined elsewhere."""
     with_tags = fields(yaml.compose(text, Loader=yaml.CSafeLoader))["items"]
     for item in with_tags.value:
         yield yaml.serialize(item, Dumper=yaml.CSafeDumper, encoding="utf-8")

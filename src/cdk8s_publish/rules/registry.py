@@ -93,7 +93,8 @@ _ALL = (
     Rule(
         "not-publishable",
         Level.ERROR,
-        "a link out of the folder, a device, an entry named like `.git`",
+        "a link out of the folder, a device, an entry named like `.git`, or something [larger, or nested more "
+        "deeply](#sizes), than is published",
         never="git can't hold it, or it would publish files from outside the folder",
     ),
     Rule(

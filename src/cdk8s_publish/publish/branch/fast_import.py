@@ -64,7 +64,9 @@ def blobs(files: Iterable[RenderedFile]) -> Iterator[bytes]:
     """Write the bytes of files."""
     for file in files:
         data = file.read()
-        yield b"blob\ndata %d\n%s\n" % (len(data), data)
+        yield b"blob\ndata %d\n" % len(data)
+        yield data
+        yield b"\n"
 
 
 def splice(ref: str, tip: Tip, writes: Sequence[FolderWrite]) -> Iterator[bytes]:
