@@ -99,6 +99,12 @@ _REFUSALS = (
         "A clean-up of the server (`git gc --prune=now`) does that; run the job again when it has ended.",
     ),
     _Refusal(
+        r"file too large|file size limit exceeded",
+        RemoteError,
+        "the server sends more than is fetched to compare commits",
+        "It can't leave folders and files out: its administrator may set `uploadpack.allowFilter`.",
+    ),
+    _Refusal(
         r"SSL certificate problem|server certificate verification failed|unable to get local issuer"
         r"|certificate verify failed",
         RemoteError,

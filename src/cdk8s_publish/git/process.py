@@ -85,14 +85,22 @@ class GitRunner:
         stdin: Iterable[bytes] = (),
         environ: Mapping[str, str] | None = None,
         settings: Sequence[tuple[str, str]] = (),
+        file_bytes_max: int = 0,
     ) -> tuple[int, bytes, str]:
-        """Return exit code, standard output and standard error (as text, undecodable bytes escaped)."""
+        """Return exit code, standard output and standard error (as text, undecodable bytes escaped).
+
+        With `file_bytes_max` git fails when it writes a larger file: "File too large". What it fetches is one file.
+        """
         env = {**self._environ, **(environ or {})}
         env |= _config_environ(env, (*_HYGIENE, *self._settings, *settings))
         if env.get(_PARAMETERS):  # what git believes before all other configuration
             env[_PARAMETERS] += "".join(f" '{key}={value}'" for key, value in _HYGIENE)
         process = self._git.execute(
-            [programs.resolve("git"), *arguments], istream=PIPE, as_process=True, env=env, pass_fds=self._inherited
+            [*_limited(file_bytes_max), programs.resolve("git"), *arguments],
+            istream=PIPE,
+            as_process=True,
+            env=env,
+            pass_fds=self._inherited,
         )
         # Fed from a thread of its own: git may answer before it has read everything, and both pipes are short.
         program = cast("Popen[bytes]", process.proc)
@@ -117,6 +125,14 @@ class GitRunner:
         if code:
             raise explain(f"`git {_text(arguments[0])}` in the private repository", err)
         return out
+
+
+def _limited(file_bytes_max: int) -> tuple[str, ...]:
+    """Return what a command starts with that may write no larger file; the shell counts in blocks of 512 bytes."""
+    if not file_bytes_max:
+        return ()
+    script = 'trap "" XFSZ; ulimit -f "$0"; exec "$@"'  # ignored, the signal becomes an error that git names
+    return (programs.resolve("sh"), "-c", script, str(file_bytes_max // 512))
 
 
 def frozen_config(environ: Mapping[str, str]) -> dict[str, str]:

@@ -45,6 +45,13 @@ _NEW = "refs/private/new"
 SOURCE_DEPTH = 50
 """How many commits of each side are fetched first to compare two source commits; nearly always enough."""
 
+_FIRST_BYTES_MAX = 100 << 20
+_HISTORY = ((f"--depth={SOURCE_DEPTH}", _FIRST_BYTES_MAX), ("--unshallow", 1 << 30))
+"""How commits are fetched to compare two of them, and the bytes that may take.
+
+A packed commit has some 300 bytes, but a server that can't filter sends folders and files as well.
+"""
+
 NOTE_DEPTH = 50
 """How many commits of others may lie above one of ours before its note is not looked for any more."""
 
@@ -162,16 +169,18 @@ class Repository:
             hint="Look for what the app or its dependencies write outside of their own folder.",
         )
 
-    def _talk(self, doing: str, *arguments: str, stdin: Iterable[bytes] = ()) -> bytes:
+    def _talk(self, doing: str, *arguments: str, stdin: Iterable[bytes] = (), file_bytes_max: int = 0) -> bytes:
         """Run a command that may speak to the remote; reading an object does where this partial clone lacks it."""
         with self._access() as (environ, settings):
-            code, out, err = self._git.run(*arguments, stdin=stdin, environ=environ, settings=settings)
+            code, out, err = self._git.run(
+                *arguments, stdin=stdin, environ=environ, settings=settings, file_bytes_max=file_bytes_max
+            )
         if code:
             raise explain(f"{doing} of {self.remote.url}", err)
         return out
 
-    def _fetch(self, doing: str, *wanted: str, options: Iterable[str] = ()) -> None:
-        self._talk(doing, *_FETCH, *options, self._name, *wanted)
+    def _fetch(self, doing: str, *wanted: str, options: Iterable[str] = (), file_bytes_max: int = 0) -> None:
+        self._talk(doing, *_FETCH, *options, self._name, *wanted, file_bytes_max=file_bytes_max)
 
     def look(self, branch: str, depth: int = 1, also: Collection[str] = ()) -> Tip:
         """Ask the remote for the target branch, the notes and the default branch, and fetch what is there.
@@ -316,7 +325,7 @@ class Repository:
             RemoteError: the remote does not have it.
 
         """
-        self._fetch_history((sha,), f"--depth={RELATED_DEPTH}")
+        self._fetch_history((sha,), f"--depth={RELATED_DEPTH}", _FIRST_BYTES_MAX)
         if not self._holds(sha):
             raise RemoteError(f"{self.remote.url} no longer has the commit {sha}.")
         return self._commits(sha)
@@ -337,9 +346,9 @@ class Repository:
 
         `UNKNOWN` means that the remote no longer has one of them.
         """
-        for depth in (f"--depth={SOURCE_DEPTH}", "--unshallow"):
+        for depth, bytes_max in _HISTORY:
             try:
-                self._fetch_history((recorded, own), depth)
+                self._fetch_history((recorded, own), depth, bytes_max)
             except RemoteError as error:
                 if "unshallow on a complete" in error.evidence:
                     break
@@ -358,16 +367,17 @@ class Repository:
                 return known
         return Relation.DIVERGED if self._holds(recorded) and self._holds(own) else Relation.UNKNOWN
 
-    def _fetch_history(self, commits: Sequence[Sha], depth: str) -> None:
-        """Fetch commits and those before them, without their folders."""
+    def _fetch_history(self, commits: Sequence[Sha], depth: str, bytes_max: int) -> None:
+        """Fetch commits and those before them, without their folders where the server can leave those out."""
         options = ("--filter=tree:0", depth)
         try:
-            self._fetch("Reading the history", *commits, options=options)
+            self._fetch("Reading the history", *commits, options=options, file_bytes_max=bytes_max)
         except RemoteError as error:
             if "unadvertised object" not in error.evidence:
                 raise
             # Before version 2 of its protocol git gives what refs hold, and nothing by its id.
-            self._fetch("Reading the history", "+refs/heads/*:refs/private/heads/*", options=options)
+            refs = "+refs/heads/*:refs/private/heads/*"
+            self._fetch("Reading the history", refs, options=options, file_bytes_max=bytes_max)
 
     def _holds(self, sha: Sha) -> bool:
         """Whether a commit was fetched; the remote is not asked for it."""
