@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from cdk8s_publish.model import SourceRevision
     from cdk8s_publish.publish.sink import Claim
 
+_SHA256_DIGITS = 64
+
 _log = logging.getLogger(__name__)
 
 
@@ -77,7 +79,9 @@ def open_sink(inputs: Inputs, source: Source, job: Job, claim: Claim) -> BranchS
 
     def open_source() -> Repository:
         folder = Path(tempfile.mkdtemp(prefix="source-", dir=job.scratch)) / "source.git"
-        return Repository(folder, remotes.source, environ, job.inherited)
+        # The ids of the sources may be longer than those of the branch.
+        is_long = len(source.checkout.head) == _SHA256_DIGITS
+        return Repository(folder, remotes.source, environ, job.inherited, "sha256" if is_long else "sha1")
 
     history = SourceHistory(
         source.checkout,

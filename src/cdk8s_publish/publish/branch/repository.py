@@ -49,7 +49,7 @@ _FIRST_BYTES_MAX = 100 << 20
 _HISTORY = ((f"--depth={SOURCE_DEPTH}", _FIRST_BYTES_MAX), ("--unshallow", 1 << 30))
 """How commits are fetched to compare two of them, and the bytes that may take.
 
-A packed commit has some 300 bytes, but a server that can't filter sends folders and files as well.
+A packed commit has some 200 bytes, but a server that can't filter sends folders and files as well.
 """
 
 NOTE_DEPTH = 50
@@ -76,6 +76,7 @@ _PRIVATE_CONFIG = """\
 \trepositoryformatversion = 1
 \tbare = true
 [extensions]
+\tobjectFormat = {object_format}
 \tpartialClone = {name}
 [remote "{name}"]
 \turl = {url}
@@ -133,7 +134,12 @@ class Repository:
     """A private bare repository in `folder`, and the remote that it looks at and pushes to."""
 
     def __init__(
-        self, folder: Path, remote: Remote, environ: Mapping[str, str], inherited: tuple[int, ...] = ()
+        self,
+        folder: Path,
+        remote: Remote,
+        environ: Mapping[str, str],
+        inherited: tuple[int, ...] = (),
+        object_format: str = "sha1",
     ) -> None:
         self.remote = remote
         self._folder = folder
@@ -143,7 +149,9 @@ class Repository:
         (folder / "HEAD").write_text("ref: refs/heads/none\n")
         # The user's configuration may say something of any name that can be guessed: a mirror, another URL to push to.
         self._name = f"target-{os.urandom(8).hex()}"
-        self._config = _PRIVATE_CONFIG.format(name=self._name, url=config_value(remote.url))
+        self._config = _PRIVATE_CONFIG.format(
+            name=self._name, url=config_value(remote.url), object_format=object_format
+        )
         (folder / "config").write_text(self._config)
         self._git = GitRunner(folder, {**environ, "GIT_DIR": str(folder)}, [("safe.directory", "*")], inherited)
 
