@@ -66,7 +66,8 @@ class Console:
     def __init__(self, stream: TextIO, dialect: Dialect, secrets: Iterable[Secret] = ()) -> None:
         self._stream = stream
         self._dialect = dialect
-        self._needles: list[str] = []
+        self._needles = frozenset[str]()
+        self._redactor = redaction.Redactor(())
         self._lock = threading.RLock()
         self._is_terminal = stream.isatty()
         self._spinner = ""
@@ -78,14 +79,12 @@ class Console:
 
     def mask(self, *secrets: Secret) -> None:
         """Never print these secrets."""
-        needles = {*self._needles}.union(*(redaction.needles(secret.reveal()) for secret in secrets))
-        self._needles = sorted(needles, key=len, reverse=True)
+        self._needles = self._needles.union(*(redaction.needles(secret.reveal()) for secret in secrets))
+        self._redactor = redaction.Redactor(self._needles)
 
     def redact(self, text: str) -> str:
         """Replace every secret, in whatever form, by asterisks."""
-        for needle in self._needles:
-            text = text.replace(needle, "***")
-        return text
+        return self._redactor.redact(text)
 
     def line(self, text: str) -> None:
         """Print one line, whatever is in the text, and none that the CI product obeys."""

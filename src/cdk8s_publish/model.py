@@ -183,15 +183,13 @@ class CustomKind(NamedTuple):
 class Manifest(NamedTuple):
     """One YAML document that describes one resource.
 
-    `text` holds the document's original bytes (between its `---` lines); `is_plain_secret` is true for a `Secret`
-    with readable `data` or `stringData`, whose values are never shown. `defines` is what a CustomResourceDefinition
+    `text` holds the document's original bytes (between its `---` lines). `defines` is what a CustomResourceDefinition
     is about.
     """
 
     resource: ResourceId
     file: str
     text: bytes
-    is_plain_secret: bool = False
     traits: tuple[Trait, ...] = ()
     defines: CustomKind | None = None
 
@@ -232,13 +230,15 @@ class RenderedFile(NamedTuple):
 
     `path` is relative to that folder, with `/`; bytes that are not UTF-8 are kept as surrogate escapes
     (`os.fsencode` gives them back). `location` is where the bytes are (a text: a path object
-    for each of 20,000 files would take longer than reading them), `blob` is their git object id.
+    for each of 20,000 files would take longer than reading them), `blob` is their git object id. `may_hold_secret` is
+    false where whoever had the bytes at hand has seen that they name no Kubernetes Secret.
     """
 
     path: str
     location: str
     size: int
     blob: Sha
+    may_hold_secret: bool = True
 
     @property
     def is_manifest(self) -> bool:

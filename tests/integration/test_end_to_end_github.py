@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
 from base64 import b64encode
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import pytest
 
@@ -219,3 +221,29 @@ def test_readme__workflow_publishes_where_it_says(job: GitHubJob, cli: Cli, chec
     environ = job.environ(**{"token": TOKEN, "install": "none", **inputs})
     cli.run(cwd=job.checkout.path, **environ).ok()
     assert f"{inputs['path']}/web.yaml" in checkout.origin.files(inputs["branch"])
+
+
+@pytest.mark.parametrize("is_allowed", [True, False])
+def test_action__shows_no_value_of_a_secret_in_any_spelling__a12(
+    job: GitHubJob, cli: Cli, checkout: Checkout, tmp_path: Path, *, is_allowed: bool
+) -> None:
+    value = 'p@ss"w0rd/x'
+    encoded = b64encode(value.encode()).decode()
+    copy = json.dumps({"kind": "Secret", "data": {"p": encoded}})
+    annotation = {"kubectl.kubernetes.io/last-applied-configuration": copy}
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "db", "annotations": annotation}, "data": None}
+    repeated = [json.dumps({"p": value}), f"x://u:{quote(value)}@h", b64encode(f"oauth2:{value}".encode()).decode()]
+    config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "web"}, "data": {"a": "\n".join(repeated)}}
+    files = {"db.json": secret, "web.yaml": config}
+    checkout.render({name: json.dumps(one).encode() for name, one in files.items()})
+    job.checkout.git("fetch", "--quiet", "--depth=1", checkout.origin.path.as_uri(), checkout.sha)
+    job.checkout.git("checkout", "--quiet", "--detach", "FETCH_HEAD")
+    diff = tmp_path / "changes.diff"
+    inputs = {"allow": "plain-secret:Secret/db"} if is_allowed else {}
+    log = run(cli, job, code=0 if is_allowed else 4, diff_file=str(diff), verbose="true", **inputs)
+    assert "plain-secret" in log
+    for text in (log, job.summary(), diff.read_text(), (job.folder / "OUTPUT").read_text()):
+        for spelled in (value, json.dumps(value)[1:-1], encoded, encoded[:-2], quote(value), *repeated):
+            assert spelled not in text
+    assert "***" in log
+    assert "***" in job.summary()

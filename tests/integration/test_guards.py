@@ -102,3 +102,42 @@ def test_duplicate__of_environments_side_by_side_is_published_with_a_warning__r3
     done = cli.run(*RUN, cwd=checkout.path).exits(4)
     assert "to allow: duplicate-resource:ConfigMap/shop" in done.text
     cli.run(*RUN, "--allow", "duplicate-resource:ConfigMap/shop", cwd=checkout.path).ok()
+
+
+IN_CLEAR = {
+    "s.json": b'{"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "db"}, "stringData": {"p": "%s"}}',
+    "s.YAML": SECRET,
+    "s.txt": SECRET,
+    "prefix.yaml": SECRET.replace(VALUE.encode(), b"ENC[%s"),
+    "kustomization.yaml": b"resources: [web.yaml]\nsecretGenerator:\n- name: db\n  literals: [password=%s]\n",
+    "sub/kustomization.yaml": b"resources: []\npatches:\n- patch: |\n    " + SECRET.replace(b"\n", b"\n    "),
+}
+
+
+@pytest.mark.parametrize("name", IN_CLEAR)
+def test_secret__in_clear_in_any_file_needs_consent__a11(checkout: Checkout, cli: Cli, name: str) -> None:
+    data = IN_CLEAR[name].replace(b"%s", VALUE.encode())
+    checkout.render({name: data, "web.yaml": config_map("web")})
+    text = refused(cli, checkout).text
+    assert "to allow: plain-secret:Secret/db" in text
+    assert VALUE not in text
+    done = cli.run(*RUN, "--allow", "plain-secret:Secret/db", cwd=checkout.path).ok()
+    assert VALUE not in done.text
+    assert checkout.origin.files("manifests")[f"dist/{name}"] == data
+
+
+def test_secret__that_nobody_can_read_needs_none__a11_s59(checkout: Checkout, cli: Cli) -> None:
+    sealed = (
+        b"apiVersion: bitnami.com/v1alpha1\nkind: SealedSecret\nmetadata: {name: s}\nspec: {encryptedData: {p: AgB}}\n"
+    )
+    mac = b"ENC[AES256_GCM,data:iVx/hA==,iv:q0+hbDdD0qKb,tag:4hJ5aVb+Zy2Q,type:str]"
+    checkout.render(
+        {
+            "sealed.yaml": sealed,
+            "sops.yaml": SECRET.replace(f'"{VALUE}"'.encode(), mac) + b"sops: {mac: '" + mac + b"'}\n",
+            "later.yaml": SECRET.replace(b"name: db", b"name: later").replace(VALUE.encode(), b"${DB_PASSWORD}"),
+            "empty.yaml": SECRET.partition(b"stringData")[0].replace(b"db", b"e") + b"data: {}\n",
+            "README.md": b"# Secrets\n\n```yaml\n" + SECRET + b"```\n",
+        }
+    )
+    assert "plain-secret" not in cli.run(*RUN, cwd=checkout.path).ok().text

@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from cdk8s_publish import redaction
 from cdk8s_publish.model import Folder, Overwritten, RenderedFile, RenderedManifests, Sha
 from cdk8s_publish.review.delta import Delta, delta
 
@@ -42,7 +43,10 @@ class Rendering:
         overwritten: tuple[tuple[str, bytes], ...] = (),
         refused: tuple[Finding, ...] = (),
     ) -> RenderedManifests:
-        listed = [RenderedFile(name, self._write(data), len(data), blob(data)) for name, data in sorted(files.items())]
+        listed = [
+            RenderedFile(name, self._write(data), len(data), blob(data), redaction.may_hold_secret(data))
+            for name, data in sorted(files.items())
+        ]
         earlier = tuple(Overwritten(name, self.folder / blob(data)) for name, data in overwritten if self._write(data))
         return RenderedManifests("app", path, tuple(listed), earlier, refused)
 

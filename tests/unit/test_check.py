@@ -161,6 +161,7 @@ def test_check__kustomization_file(rendering: Rendering) -> None:
 def test_check__resources_in_a_kustomization_file_would_be_lost(rendering: Rendering) -> None:
     files = {"a.yaml": resource("a"), "kustomization.yaml": resource("b", kind="Secret")}
     assert found(rendering, files) == [
+        "error plain-secret kustomization.yaml",
         "error reserved-name kustomization.yaml",
         "notice kustomization kustomization.yaml",
     ]

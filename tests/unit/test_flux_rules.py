@@ -92,15 +92,6 @@ def test_rules__or_a_flaw_tell_of_every_tree_that_flux_refuses(name: str) -> Non
     assert flaws or flux_findings(read(REFUSED[name].files), ())
 
 
-def test_rules__generated_secrets_are_plain_secrets() -> None:
-    text = "secretGenerator:\n- {name: a, literals: [a=b]}\n- {name: b, envs: [x]}\n- {name: c}\n"
-    found = [one for one in findings({"x/kustomization.yaml": text}) if one.rule == "plain-secret"]
-    assert [(str(one.resource), one.file) for one in found] == [
-        ("Secret a", "x/kustomization.yaml"),
-        ("Secret b", "x/kustomization.yaml"),
-    ]
-
-
 @pytest.mark.parametrize(
     ("field", "consequence"), [("data", "applies nothing"), ("stringData", "applies the encrypted text")]
 )

@@ -102,42 +102,6 @@ def test_parse__never_repeats_what_could_be_a_secret() -> None:
 
 
 @pytest.mark.parametrize(
-    ("document", "is_plain"),
-    [
-        (b"data: {a: aGk=}\n", True),
-        (b"stringData: {a: hi}\n", True),
-        (b"stringData: {a: 1}\n", True),
-        (b"data: {a: 'ENC[AES256_GCM,data:x]', b: aGk=}\n", True),
-        (b"data: {a: 'ENC[AES256_GCM,data:x]', b: ''}\nsops: {mac: x}\n", False),
-        (b"data: {a: aGk=}\nsops: {mac: x}\n", True),
-        (b"x: &x {a: aGk=}\ndata: *x\n", True),
-        (b"x: &x {a: aGk=}\ndata: {<<: *x}\n", True),
-        (b"data: {}\n", False),
-        (b"data:\n", False),
-        (b"stringData: {a: }\n", False),
-        (b"type: kubernetes.io/service-account-token\n", False),
-    ],
-)
-def test_parse__knows_a_plain_secret(document: bytes, *, is_plain: bool) -> None:
-    (manifest,) = parse("app.yaml", CONFIG.replace(b"ConfigMap", b"Secret") + document).manifests
-    assert manifest.is_plain_secret is is_plain
-
-
-@pytest.mark.parametrize(
-    "head", [b"apiVersion: bitnami.com/v1alpha1\nkind: SealedSecret", b"apiVersion: x.io/v1\nkind: Secret"]
-)
-def test_parse__other_kinds_are_no_plain_secrets(head: bytes) -> None:
-    (manifest,) = parse("app.yaml", head + b"\nmetadata: {name: a}\ndata: {a: aGk=}\n").manifests
-    assert not manifest.is_plain_secret
-
-
-def test_parse__secret_in_a_list_is_found() -> None:
-    item = b"- {apiVersion: v1, kind: Secret, metadata: {name: a}, data: {a: aGk=}}\n"
-    (manifest,) = parse("app.yaml", b"apiVersion: v1\nkind: List\nitems:\n" + item).manifests
-    assert manifest.is_plain_secret
-
-
-@pytest.mark.parametrize(
     "data",
     [
         laughs(12),
@@ -158,12 +122,6 @@ def test_parse__aliases_without_end_are_refused_in_time(data: bytes) -> None:
 def test_parse__nesting_can_not_crash(opening: bytes) -> None:
     (finding,) = parse("app.yaml", opening * 200_000).findings
     assert finding.rule == "invalid-yaml"
-
-
-def test_parse__deep_secret_is_read() -> None:
-    data = b"data: " + b"[" * 900 + b"aGk=" + b"]" * 900 + b"\n"
-    (manifest,) = parse("app.yaml", CONFIG.replace(b"ConfigMap", b"Secret") + data).manifests
-    assert manifest.is_plain_secret
 
 
 @given(st.binary(max_size=200) | st.text("apiVersonkd:Lt{}[]-&*<!|>'\"?#%~ \n\t1", max_size=80).map(str.encode))

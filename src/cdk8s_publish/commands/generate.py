@@ -50,7 +50,7 @@ def generate(inputs: Inputs, job: Job) -> bytes:
     findings: list[Finding] = []
     documents = []
     for rendered in render(apps, How(options, job.scratch, job.console, apps)):
-        found = checks.check(delta(rendered, Folder(rendered.path)), {}).findings
+        found = checks.check(delta(rendered, Folder(rendered.path)), {}, is_shown=False).findings
         findings += with_folder(found, rendered.path) if len(apps) > 1 else found
         documents += [file.read() for file in rendered.files if role(file.path) == MANIFESTS]
     # What is written here goes to a controller, and to no branch that others can read.

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cdk8s_publish import redaction
 from cdk8s_publish.errors import SynthError
 from cdk8s_publish.git.names import is_git_name
 from cdk8s_publish.json_object import json_object
@@ -39,6 +40,9 @@ MAX_REPORT_BYTES = 16 << 20
 """Of a report of the validation plugins."""
 
 _READ_BYTES = 1 << 20
+_LONGEST_WORD = 32
+"""Of what `may_hold_secret` looks for, which may begin in one part of a file and end in the next."""
+
 _SHOWN_CHARACTERS = 200
 
 
@@ -52,8 +56,7 @@ def collect(folder: Path) -> tuple[tuple[RenderedFile, ...], tuple[Finding, ...]
     files: list[RenderedFile] = []
     refused: list[Finding] = []
     for path, location in bounded(_walk(root, refused), refused):
-        size, blob = _digest(location)
-        files.append(RenderedFile(path, location, size, blob))
+        files.append(RenderedFile(path, location, *_digest(location)))
     return tuple(sorted(files, key=lambda file: os.fsencode(file.path))), tuple(sorted(refused, key=lambda f: f.file))
 
 
@@ -84,7 +87,7 @@ def overwritten(kept: Path, output: Path) -> tuple[tuple[Overwritten, ...], tupl
         name = path.partition("/")[2]  # below a folder for each time that something was overwritten
         final = output / name
         if final.is_file() and not final.is_symlink():
-            _, blob = _digest(location)
+            blob = _digest(location)[1]
             if _digest(os.fspath(final))[1] != blob:
                 found.setdefault((name, blob), Overwritten(name, Path(location)))
     return tuple(sorted(found.values(), key=lambda item: (item.path, item.location))), tuple(refused)
@@ -208,15 +211,17 @@ def _excerpt(path: str) -> str:
     return path if len(path) <= _SHOWN_CHARACTERS else f"{path[:_SHOWN_CHARACTERS]}…"
 
 
-def _digest(location: str) -> tuple[int, Sha]:
-    """Return size and git object id of a file, which is never in memory as a whole."""
+def _digest(location: str) -> tuple[int, Sha, bool]:
+    """Return size and git object id of a file, and whether it may hold a Secret; it is never in memory as a whole."""
     descriptor = os.open(location, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:
         left = size = os.fstat(descriptor).st_size
         blob = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
+        may_hold_secret, end = False, b""
         while left and (part := os.read(descriptor, min(left, _READ_BYTES))):
             blob.update(part)
-            left -= len(part)
-        return size, Sha(blob.hexdigest())
+            may_hold_secret = may_hold_secret or redaction.may_hold_secret(end + part)
+            left, end = left - len(part), part[-_LONGEST_WORD:]
+        return size, Sha(blob.hexdigest()), may_hold_secret
     finally:
         os.close(descriptor)

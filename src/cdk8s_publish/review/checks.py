@@ -17,6 +17,7 @@ from cdk8s_publish.model import METADATA_FILE, Finding, Level
 from cdk8s_publish.review.controller.source_ignore import IGNORE_FILE
 from cdk8s_publish.review.delta import top_folder
 from cdk8s_publish.review.documents import Documents
+from cdk8s_publish.review.exposure import Exposure, exposure, secrets_in
 from cdk8s_publish.review.identity import identify, scopes
 from cdk8s_publish.review.manifests import HELM_FILE, KUSTOMIZATION_FILES, MANIFESTS, parse, role
 from cdk8s_publish.rules.findings import by_severity
@@ -54,7 +55,8 @@ class Checked(NamedTuple):
 
     `parsed` holds the manifests of every changed file, `before` those of every file of the tip that changed or is
     gone; a file that can't be read is missing there. `manifests` is the number of resources rendered; `is_complete`
-    says that no file was passed over. `custom` are the scopes of the custom kinds that these manifests define.
+    says that no file was passed over. `custom` are the scopes of the custom kinds that these manifests define,
+    `exposed` is what must not be shown.
     """
 
     findings: tuple[Finding, ...]
@@ -63,6 +65,7 @@ class Checked(NamedTuple):
     manifests: int
     is_complete: bool
     custom: Scopes
+    exposed: Exposure
 
     def without(self, paths: AbstractSet[str]) -> Checked:
         """Return the same as if these files could not be read at all."""
@@ -71,10 +74,12 @@ class Checked(NamedTuple):
         return self._replace(parsed=parsed, before=before)
 
 
-def check(delta: Delta, old: Mapping[Sha, bytes], documents: Documents | None = None) -> Checked:
+def check(
+    delta: Delta, old: Mapping[Sha, bytes], documents: Documents | None = None, *, is_shown: bool = True
+) -> Checked:
     """Apply every rule to what was rendered; `old` holds the bytes of `delta.wanted`, as far as they can be had.
 
-    `documents` remembers what has been parsed.
+    `documents` remembers what has been parsed. With `is_shown` a diff follows, of this folder or of another.
 
     Raises OSError when a rendered file can't be read.
     """
@@ -95,10 +100,11 @@ def check(delta: Delta, old: Mapping[Sha, bytes], documents: Documents | None = 
     findings += _duplicates(places)
     findings += _dropped(delta, places, kept, custom)
     findings += _helm(delta.rendered)
-    findings += _secrets(parsed)
+    findings += _secrets(delta, fresh, documents)
     findings += [] if count else [nothing(delta)]
     softened = _soften_below_kustomizations(findings, delta)
-    return Checked(by_severity(softened), parsed, before, count, is_complete=not kept, custom=custom)
+    exposed = exposure(delta, old, documents) if is_shown else Exposure()
+    return Checked(by_severity(softened), parsed, before, count, not kept, custom, exposed)
 
 
 def _name(path: str) -> str:
@@ -256,17 +262,12 @@ def _dropped(
         )
 
 
-def _secrets(parsed: Mapping[str, tuple[Manifest, ...]]) -> Iterator[Finding]:
-    for manifest in chain.from_iterable(parsed.values()):
-        if manifest.is_plain_secret:
-            yield Finding(
-                Level.ERROR,
-                "plain-secret",
-                f"{manifest.resource} holds readable values: everybody who can read the branch could read them.",
-                manifest.file,
-                manifest.resource,
-                "Use an ExternalSecret, a SealedSecret or SOPS.",
-            )
+def _secrets(delta: Delta, fresh: Sequence[RenderedFile], documents: Documents) -> Iterator[Finding]:
+    for path, secret in secrets_in(delta, fresh, documents):
+        resource = secret.resource if secret.resource.name else None
+        message = f"{resource or 'A Secret'} {secret.does}: everybody who can read the branch could read them."
+        hint = "Use an ExternalSecret, a SealedSecret or SOPS."
+        yield Finding(Level.ERROR, "plain-secret", message, path, resource, hint)
 
 
 def _helm(rendered: RenderedManifests) -> Iterator[Finding]:

@@ -30,7 +30,7 @@ _NOTHING = ResourceId("", "", "", "")
 _SECRET_KIND = re.compile(rb"""kind["']?\s*:\s*["']?Secret\b""")
 
 
-def compare(delta: Delta, checked: Checked, old: Mapping[Sha, bytes]) -> Changes:
+def compare(delta: Delta, checked: Checked, old: Mapping[Sha, bytes], mask: Mask | None = None) -> Changes:
     """Compare by identity: a document that only moved to another file of its top-level folder is no change.
 
     A file that holds no resources, or that can't be read on the tip, is compared as a file. Values of plain secrets
@@ -38,7 +38,7 @@ def compare(delta: Delta, checked: Checked, old: Mapping[Sha, bytes]) -> Changes
     """
     before = by_identity(chain.from_iterable(checked.before.values()), checked.custom)
     after, kept = _rendered(delta, checked)
-    mask = Mask(chain.from_iterable((*before.values(), *after.values())))
+    mask = mask or Mask(checked.exposed.values)
     items: list[Change] = []
     room = MAX_DIFFS_BYTES
     for resource in before.keys() | after.keys():
@@ -129,10 +129,10 @@ def _resource_change(before: Sequence[Manifest], after: Sequence[Manifest], mask
     if max(old_size, new_size) > min(MAX_TEXT_BYTES, room):
         note = _no_diff(old_size, new_size, "too long")
         return Change(_kind(before, after), manifest.file, manifest.resource, note)
-    if any(one.is_plain_secret for one in (*before, *after)):
+    if any(map(mask.is_about, (*before, *after))):
         old, new = mask.secrets(before, after)
     else:
-        old, new = (mask.text(b"---\n".join(_bytes(side)).decode()) for side in (before, after))
+        old, new = ("---\n".join([mask.document(text.decode()) for text in _bytes(side)]) for side in (before, after))
     return Change(_kind(before, after), manifest.file, manifest.resource, unified(old, new))
 
 
@@ -149,7 +149,8 @@ def _file_changes(delta: Delta, checked: Checked, old: Mapping[Sha, bytes], mask
         if path in rendered:
             after = changed[path].read() if path in changed else None
         kind = _kind(path in delta.folder.files, path in rendered)
-        yield Change(kind, path, None, _file_diff(before, after, mask))
+        is_hidden = path in checked.exposed.files
+        yield Change(kind, path, None, "" if is_hidden else _file_diff(before, after, mask))
 
 
 def _file_diff(before: bytes | None, after: bytes | None, mask: Mask) -> str:

@@ -9,6 +9,7 @@ Only nodes are composed, never Python objects: identity is a handful of scalars.
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -96,7 +97,7 @@ def parse(path: str, data: bytes) -> Parsed:
     """Read every document of a file; a document with a flaw becomes one finding and the next ones are still read."""
     manifests: list[Manifest] = []
     findings: list[Finding] = []
-    for offset, text in _documents(data):
+    for offset, text in documents(data):
         try:
             manifests.extend(_manifests(path, text))
         except FlawError as flaw:
@@ -116,8 +117,8 @@ class FlawError(Exception):
         self.hint = hint
 
 
-def _documents(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield offset and bytes of each document, cut where kustomize cuts."""
+def documents(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield offset and bytes of each document of a file, cut where kustomize cuts."""
     start = 0
     for match in _SEPARATOR.finditer(data):
         yield _document(data, start, match.start() + 1)
@@ -174,15 +175,40 @@ def compose(text: bytes) -> Node | None:
     return root
 
 
+def compose_all(text: bytes) -> Iterator[Node]:
+    """Yield the root nodes of a text that may hold several documents; nobody has looked at their keys and aliases.
+
+    Raises:
+        FlawError: the text is not YAML from there on.
+
+    """
+    with _flaws(text):
+        composer = _composer(text)
+        while composer.check_node():
+            node = composer.get_node()
+            if node is not None:
+                yield node
+
+
 def _root(text: bytes) -> Node | None:
     if len(text) > MAX_DOCUMENT_BYTES:
         message = f"a document of {len(text):,} bytes; no API server takes more than 3 MiB"
         raise FlawError("invalid-yaml", message, hint="Split the object, or the list, that this is.")
+    with _flaws(text):
+        return _composer(text).get_single_node()
+
+
+def _composer(text: bytes) -> _Composer:
+    if not text.isascii():
+        text.decode()
+    return _Composer(text) if len(text) <= MAX_DEPTH else _BoundedComposer(text)
+
+
+@contextmanager
+def _flaws(text: bytes) -> Iterator[None]:
+    """Say what is wrong with a text in the words of one error."""
     try:
-        if not text.isascii():
-            text.decode()
-        composer = _Composer if len(text) <= MAX_DEPTH else _BoundedComposer
-        return composer(text).get_single_node()
+        yield
     except UnicodeDecodeError as error:
         line = text.count(b"\n", 0, error.start)
         raise FlawError("invalid-yaml", f"byte 0x{text[error.start]:02x} is not UTF-8", line) from None
@@ -223,7 +249,6 @@ def _manifests(path: str, text: bytes) -> Iterator[Manifest]:
         resource,
         path,
         text,
-        _is_plain_secret(resource, top),
         _traits(resource, top, metadata),
         _custom_kind(resource, top),
     )
@@ -332,14 +357,6 @@ def _resource(root: Node, top: Mapping[str, Node], metadata: Mapping[str, Node])
         message = "not a Kubernetes object: its annotations are not a mapping"
         raise FlawError("not-a-resource", message, annotations.start_mark.line)
     return ResourceId(version.rpartition("/")[0], kind, string(metadata.get("namespace")), name)
-
-
-def _is_plain_secret(resource: ResourceId, top: Mapping[str, Node]) -> bool:
-    """Whether a Secret holds any value that SOPS has not encrypted (`ENC[…]`)."""
-    if resource.kind != "Secret" or resource.group:
-        return False
-    values = [leaf.value for part in ("data", "stringData") for _, leaf in leaves(top.get(part))]
-    return any(value and not value.startswith("ENC[") for value in values)
 
 
 def _traits(resource: ResourceId, top: Mapping[str, Node], metadata: Mapping[str, Node]) -> tuple[Trait, ...]:

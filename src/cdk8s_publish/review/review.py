@@ -10,6 +10,7 @@ from cdk8s_publish.review.baseline import losses
 from cdk8s_publish.review.controller.rules import argo_findings, flux_findings
 from cdk8s_publish.review.delta import delta
 from cdk8s_publish.review.documents import Documents
+from cdk8s_publish.review.masking import Mask
 from cdk8s_publish.review.shared import shared_findings
 from cdk8s_publish.rules.consent import apply_consents, unused
 from cdk8s_publish.rules.findings import as_warnings, by_severity, errors, with_folder
@@ -55,10 +56,10 @@ class _Compared(NamedTuple):
     checked: Checked
     old: Mapping[Sha, bytes]
 
-    def changes(self, unreadable: AbstractSet[str]) -> Changes:
+    def changes(self, unreadable: AbstractSet[str], mask: Mask) -> Changes:
         """Return what changes; a resource of a file that one of these rules refuses is neither there nor gone."""
         flawed = {finding.file for finding in self.checked.findings if finding.rule in unreadable}
-        return diff.compare(self.delta, self.checked.without(flawed), self.old)
+        return diff.compare(self.delta, self.checked.without(flawed), self.old, mask)
 
 
 def review(
@@ -82,7 +83,8 @@ def review(
     about_content = [consent for consent in consents if not RULES[consent.rule].is_about_branch]
     found, needless = apply_consents(_content_findings(compared, lost, published.abandoned), about_content, refusals)
     unreadable = checks.UNREADABLE_RULES & {finding.rule for finding in errors(found)}
-    changes = tuple(one.changes(unreadable) for one in compared)
+    mask = Mask(value for one in compared for value in one.checked.exposed.values)
+    changes = tuple(one.changes(unreadable, mask) for one in compared)
     if unreadable:
         # What a file that can't be read would keep is not known, so neither is what is removed.
         needless = tuple(consent for consent in needless if consent.rule not in removals.RULES)
@@ -94,14 +96,15 @@ def review(
         )
         found += as_warnings(removed) if is_diff else removed
     notices, _ = apply_consents(unused(_idle(needless, compared)), (), refusals)
-    return Review(published.folders, changes, by_severity((*found, *notices)))
+    return Review(published.folders, changes, by_severity(map(mask.finding, (*found, *notices))))
 
 
 def _compared(rendered: Sequence[RenderedManifests], published: Published, documents: Documents) -> list[_Compared]:
     folders = {folder.path: folder for folder in published.folders}
     deltas = [delta(item, folders[item.path]) for item in rendered]
     old = published.read(sha for one in deltas for sha in one.wanted)
-    return [_Compared(one, checks.check(one, old, documents), old) for one in deltas]
+    is_shown = any(one.changed or one.gone for one in deltas)
+    return [_Compared(one, checks.check(one, old, documents, is_shown=is_shown), old) for one in deltas]
 
 
 def _losses(compared: Sequence[_Compared], published: Published, documents: Documents) -> tuple[Loss, ...]:

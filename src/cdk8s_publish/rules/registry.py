@@ -59,7 +59,7 @@ _ALL = (
     Rule(
         "plain-secret",
         Level.ERROR,
-        "a `Secret` with readable `data` or `stringData`",
+        "a `Secret` with [readable values](#readable-secrets), in any file that parses as YAML or JSON",
         is_about_resource=True,
         is_read_from_file=True,
     ),

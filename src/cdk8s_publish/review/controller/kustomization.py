@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from yaml.nodes import MappingNode, SequenceNode
 
-from cdk8s_publish.model import ResourceId
 from cdk8s_publish.review.manifests import FlawError, compose, fields, is_null, is_text, leaves, string
 
 if TYPE_CHECKING:
@@ -59,7 +58,6 @@ _FIELDS = frozenset(
 )
 """All fields (`types.Kustomization` of kustomize 5.8); it reads them in any case."""
 
-_READABLE_TEXT = frozenset({"literals", "files", "envs", "env"})
 _START = re.compile(rb"(?:[ \t]*(?:#[^\n]*)?\r?\n)*(?:---[ \t]*(?:#[^\n]*)?\r?\n)?")
 _SEPARATOR = re.compile(rb"^---", re.MULTILINE)
 
@@ -69,14 +67,13 @@ class Kustomization(NamedTuple):
 
     `resources` are the entries of that list, as they are written. `others` are the fields that are not followed, and
     `settings` what those of them say that may change which objects there are, by where it stands. `fault` says why
-    kustomize refuses the file; it is empty for a good one. `secrets` are those that are generated from readable text.
+    kustomize refuses the file; it is empty for a good one.
     """
 
     resources: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
     settings: tuple[tuple[str, str], ...] = ()
     fault: str = ""
-    secrets: tuple[ResourceId, ...] = ()
 
 
 def read_kustomization(data: bytes, *, is_top: bool) -> Kustomization:
@@ -93,8 +90,7 @@ def read_kustomization(data: bytes, *, is_top: bool) -> Kustomization:
     fault = _field_fault(others, is_top=is_top)
     if not is_top and not others and not _has_content(top):
         fault = "it says nothing"
-    secrets = tuple(_secrets(top.get("secretGenerator")))
-    return Kustomization(resources, tuple(sorted(others)), tuple(_settings(others)), fault, secrets)
+    return Kustomization(resources, tuple(sorted(others)), tuple(_settings(others)), fault)
 
 
 def _fields(data: bytes) -> dict[str, Node]:
@@ -172,11 +168,3 @@ def _settings(others: Mapping[str, Node]) -> Iterator[tuple[str, str]]:
 def _has_content(top: Mapping[str, Node]) -> bool:
     """Whether kustomize finds any field set: an empty list counts, null doesn't."""
     return any(name in top and not is_null(top[name]) for name in ("metadata", "resources"))
-
-
-def _secrets(generators: Node | None) -> Iterator[ResourceId]:
-    if isinstance(generators, SequenceNode):
-        for generator in generators.value:
-            told = fields(generator)
-            if not _READABLE_TEXT.isdisjoint(told):
-                yield ResourceId("", "Secret", string(told.get("namespace")), string(told.get("name")))

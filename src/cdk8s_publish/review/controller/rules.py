@@ -43,7 +43,6 @@ def flux_findings(reading: Reading, manifests: Iterable[Manifest], custom: Scope
     applied = [manifest for manifest in manifests if manifest.file in read]
     return (
         *_unknown(reading),
-        *_generated_secrets(reading),
         *_ignored(reading),
         *_left_out(applied),
         *_lost_labels(applied),
@@ -99,14 +98,6 @@ def _unknown(reading: Reading) -> Iterator[Finding]:
         consequence = "Flux applies nothing" if one.is_fault else "what Flux applies because of it can't be counted"
         message = f"{file or '.'}: {one.reason}; {consequence}."
         yield Finding(level, one.rule, message, file, hint=_HINTS.get(one.rule, ""))
-
-
-def _generated_secrets(reading: Reading) -> Iterator[Finding]:
-    for path, kustomization in reading.kustomizations.items():
-        for secret in kustomization.secrets:
-            message = f"{path} generates {secret} from text that everybody can read who can read the branch."
-            hint = "Use an ExternalSecret, a SealedSecret or SOPS."
-            yield Finding(Level.ERROR, "plain-secret", message, _below(path, reading.folder), secret, hint)
 
 
 def _ignored(reading: Reading) -> Iterator[Finding]:
