@@ -135,3 +135,21 @@ def test_configuration__that_nests_without_end_is_an_input__d4(checkout: Checkou
         checkout.write("cdk8s.yaml", b"app: " + b"[" * size)
         done = cli.run("run", cwd=checkout.path).exits(2)
         assert "cdk8s.yaml" in done.text
+
+
+MANY = b"""import os, sys
+value = f"some more text, and it is {sys.argv[1]} " * 70
+with open(os.environ["CDK8S_OUTDIR"] + "/x.yaml", "w") as file:
+    for number in range(40000):
+        head = "---\\napiVersion: v1\\nkind: ConfigMap\\nmetadata:\\n  name: a"
+        print(f"{head}{number}\\ndata:\\n  a: '{value}'", file=file)
+"""
+
+
+@pytest.mark.slow
+def test_output__replaced_as_a_whole_stays_small__d1(checkout: Checkout, cli: Cli) -> None:
+    """Some 85 MB on either side: the review reads all of both, and shows a part."""
+    checkout.write("many.py", MANY)
+    checkout.commit("Render much")
+    for turn in ("a", "b"):
+        assert measured(cli, checkout, f'mkdir -p "$CDK8S_OUTDIR"; python3 many.py {turn}').code == 0

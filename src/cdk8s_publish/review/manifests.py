@@ -97,11 +97,14 @@ def parse(path: str, data: bytes) -> Parsed:
     """Read every document of a file; a document with a flaw becomes one finding and the next ones are still read."""
     manifests: list[Manifest] = []
     findings: list[Finding] = []
+    counted = lines = 0
     for offset, text in documents(data):
         try:
             manifests.extend(_manifests(path, text))
         except FlawError as flaw:
-            line = data.count(b"\n", 0, offset) + flaw.line + 1
+            lines += data.count(b"\n", counted, offset)  # from the last flaw on: there may be one in every document
+            counted = offset
+            line = lines + flaw.line + 1
             hint = flaw.hint or "Correct the chart, or the file it includes, that writes this."
             findings.append(Finding(Level.ERROR, flaw.rule, f"{path}, line {line}: {flaw}.", path, hint=hint))
     return Parsed(tuple(manifests), tuple(findings))
