@@ -319,3 +319,11 @@ def test_secret__hostile_files_cost_little(rendering: Rendering, data: bytes) ->
 @given(st.binary(max_size=100) | st.text("Secretkinda:{}[]-&*<!|>'\"\\?#% \n", max_size=80).map(str.encode))
 def test_secret__any_bytes_are_taken(data: bytes) -> None:
     assert plain_secrets.find(data + b"\n---\n" + SECRET)
+
+
+@pytest.mark.parametrize(("name", "is_found"), [("big.yaml", True), ("big.txt", False)])
+def test_secret__behind_much_text_is_found_in_a_manifest__a11(
+    rendering: Rendering, name: str, *, is_found: bool
+) -> None:
+    data = b"# " + b"x" * plain_secrets.MAX_BYTES + b"\n---\n" + SECRET
+    assert found(rendering, {name: data}) == [f"{name}: Secret s"] * is_found

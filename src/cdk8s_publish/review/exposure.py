@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from cdk8s_publish.review import plain_secrets
-from cdk8s_publish.review.manifests import KUSTOMIZATION_FILES
+from cdk8s_publish.review.manifests import KUSTOMIZATION_FILES, MANIFESTS, role
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -68,15 +68,19 @@ def _old_secrets(delta: Delta, old: Mapping[Sha, bytes], documents: Documents) -
         return old.get(blob) if blob else None
 
     for path, blob in delta.gone.items():
-        if blob in old:
+        if blob in old and _is_looked_into(path, len(old[blob])):
             for secret in documents.secrets(blob, partial(old.__getitem__, blob)):
                 yield path, _resolved(path, secret, read)
 
 
 def _found(file: RenderedFile, documents: Documents) -> tuple[PlainSecret, ...]:
-    if not file.may_hold_secret or not file.location or file.size > plain_secrets.MAX_BYTES:
+    if not file.may_hold_secret or not file.location or not _is_looked_into(file.path, file.size):
         return ()
     return documents.secrets(file.blob, file.read)
+
+
+def _is_looked_into(path: str, size: int) -> bool:
+    return role(path) == MANIFESTS or size <= plain_secrets.MAX_BYTES
 
 
 def _reader(delta: Delta) -> Read:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     """Returns the bytes of another file, by its path relative to the one that names it; None if it is not there."""
 
 MAX_BYTES = 8 << 20
-"""Of a file that is looked into. etcd takes 1.5 MiB per object, so manifests that are applied are far below that."""
+"""Of a file that is looked into although Flux would not read it. etcd takes 1.5 MiB per object."""
 
 _DATA = ("data", "stringData")
 _DATA_PATHS = tuple(f"/{part}" for part in _DATA)
@@ -72,9 +72,10 @@ class PlainSecret(NamedTuple):
 
 def find(data: bytes) -> tuple[PlainSecret, ...]:
     """Return the Secrets of a file that have readable values, or name other files that may have some."""
-    if len(data) > MAX_BYTES or not redaction.may_hold_secret(data):
+    if not redaction.may_hold_secret(data):
         return ()
-    return tuple(found for root in _roots(data) for found in find_all(root) if found.values or found.sources)
+    roots = _roots(data, redaction.may_hold_secret)
+    return tuple(found for root in roots for found in find_all(root) if found.values or found.sources)
 
 
 def find_all(root: Node) -> Iterator[PlainSecret]:
@@ -123,17 +124,21 @@ def decoded(value: str) -> str:
         return ""
 
 
-def _roots(data: bytes) -> list[Node]:
-    """Return the documents of a file, as far as it can be read and stays small when aliases are followed."""
+def _roots(data: bytes, is_wanted: Callable[[bytes], bool] = bool) -> Iterator[Node]:
+    """Yield the documents of a file, as far as it can be read and stays small when aliases are followed.
+
+    Of YAML, only those are parsed whose text `is_wanted`.
+    """
     if data.startswith(redaction.UTF16):
         data = data.decode("utf-16", "replace").encode()
-    return [root for root in _json_roots(data) or _yaml_roots(data) if _is_bounded(root)]
+    yield from filter(_is_bounded, _json_roots(data) or _yaml_roots(data, is_wanted))
 
 
-def _yaml_roots(data: bytes) -> Iterator[Node]:
+def _yaml_roots(data: bytes, is_wanted: Callable[[bytes], bool]) -> Iterator[Node]:
     for _, text in documents(data):
-        with suppress(FlawError):
-            yield from compose_all(text)
+        if is_wanted(text):
+            with suppress(FlawError):
+                yield from compose_all(text)
 
 
 def _json_roots(data: bytes) -> list[Node]:
