@@ -39,6 +39,8 @@ _SECRET = re.compile(rb"Secret(?<![A-Za-z0-9_]Secret)(?:Generator)?(?![A-Za-z0-9
 _ESCAPE = re.compile(rb"\\[xuU\r\n]")
 _REMEMBERED_LINES = 1 << 15
 """Manifests repeat their lines, so that many are looked through once."""
+_REMEMBERED_CHARACTERS = 500
+"""Longer lines are not remembered: they hardly come again, and may be megabytes."""
 
 
 def forms(text: str) -> set[str]:
@@ -98,7 +100,7 @@ class Redactor:
             lengths[word[:SHORTEST]].add(len(word))
         self._lengths = {beginning: sorted(found, reverse=True) for beginning, found in lengths.items()}
         self._has_lines = any("\n" in word for word in self._words)
-        self._redacted_line = lru_cache(_REMEMBERED_LINES)(self._redacted)
+        self._remembered = lru_cache(_REMEMBERED_LINES)(self._redacted)
 
     @property
     def is_idle(self) -> bool:
@@ -109,7 +111,10 @@ class Redactor:
         """Return a text without any of them, also where they overlap."""
         if self.is_idle:
             return text
-        return self._redacted(text) if self._has_lines else "\n".join(map(self._redacted_line, text.split("\n")))
+        return self._redacted(text) if self._has_lines else "\n".join(map(self._line, text.split("\n")))
+
+    def _line(self, line: str) -> str:
+        return self._remembered(line) if len(line) <= _REMEMBERED_CHARACTERS else self._redacted(line)
 
     def _redacted(self, text: str) -> str:
         parts: list[str] = []

@@ -144,7 +144,8 @@ def _yaml_roots(data: bytes, is_wanted: Callable[[bytes], bool]) -> Iterator[Nod
 def _json_roots(data: bytes) -> list[Node]:
     """Return the documents of a file of nothing but JSON, one behind the other; a YAML parser reads not all of it."""
     data = data.removeprefix(codecs.BOM_UTF8).strip()
-    if not data.startswith((b"{", b"[")):
+    is_bounded = sum(map(data.count, (b",", b"{", b"["))) <= MAX_NODES  # what the YAML parser counts by itself
+    if not data.startswith((b"{", b"[")) or not is_bounded:
         return []
     read = json.JSONDecoder(object_pairs_hook=_json_mapping, parse_float=str, parse_int=str, parse_constant=str)
     roots: list[Node] = []
