@@ -182,3 +182,57 @@ def test_baseline__json_that_argo_cd_fails_on_is_a_warning__n54(checkout: Checko
 )
 def test_baseline__other_json_is_none__n54(checkout: Checkout, cli: Cli, files: dict[str, bytes]) -> None:
     assert "Argo CD fails" not in publish(checkout, cli, {"a.yaml": config_map("a"), **files}).ok().text
+
+
+def settings(files: Mapping[str, bytes], more: str) -> dict[str, bytes]:
+    """Return a kustomization file that lists all files and says more."""
+    return {**files, "kustomization.yaml": listing(*files) + more.encode()}
+
+
+DELETED = 'patches:\n- patch: "{apiVersion: v1, kind: Namespace, metadata: {name: shop}, $patch: delete}"\n'
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        DELETED,
+        "patches:\n- target: {kind: Namespace}\n  patch: '[{op: replace, path: /metadata/name, value: x}]'\n",
+        "patches:\n- path: patch.yml\n",
+        "namespace: other\n",
+        "namePrefix: x-\n",
+    ],
+)
+def test_baseline__a_setting_that_comes_may_take_away_what_is_listed__b9(
+    checkout: Checkout, cli: Cli, more: str
+) -> None:
+    files = configs(8) | {"namespace.yaml": NAMESPACE}
+    patch = b"$patch: delete\napiVersion: v1\nkind: Namespace\nmetadata:\n  name: shop\n"
+    publish(checkout, cli, files).ok()
+    refused(checkout, cli, settings(files, more) | {"patch.yml": patch}, "unknown-removal")
+    publish(checkout, cli, settings(files, "commonLabels: {a: b}\n")).ok()
+    refused(checkout, cli, settings(files, more) | {"patch.yml": patch}, "unknown-removal")
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        ("", "configMapGenerator:\n- name: conf\n  files: [app.conf]\n"),
+        (
+            "configMapGenerator:\n- name: conf\n  literals: [a=1]\n",
+            "configMapGenerator:\n- name: conf\n  literals: [a=2]\n",
+        ),
+        ("", "patches:\n- path: patch.yml\n"),
+        ("patches:\n- {path: patch.yml}\n", "patches:\n- {path: patch.yml, target: {kind: ConfigMap}}\n"),
+        ("namespace: other\n", "namespace: other\npatches:\n- path: patch.yml\n"),
+    ],
+)
+def test_baseline__a_setting_that_takes_nothing_away_is_published__b9(
+    checkout: Checkout, cli: Cli, first: str, then: str
+) -> None:
+    files = configs(8)
+    beside = {
+        "app.conf": b"a=1\n",
+        "patch.yml": b"apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: c00\ndata: {a: b}\n",
+    }
+    publish(checkout, cli, settings(files, first) | beside).ok()
+    publish(checkout, cli, settings(files, then) | beside | {"app.conf": b"a=2\n"}).ok()

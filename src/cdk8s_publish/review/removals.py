@@ -95,7 +95,5 @@ def _precious(loss: Loss) -> Iterator[Finding]:
 def _unknown(loss: Loss) -> Iterator[Finding]:
     for place in loss.unknown:
         file = place.file.removeprefix(f"{loss.folder}/") if loss.folder else place.file
-        message = (
-            f"It can't be told what would be deleted with {file}, which is published today: {place.reason.rstrip('.')}."
-        )
+        message = f"It can't be told what would be deleted with this change of {file}: {place.reason.rstrip('.')}."
         yield Finding(Level.ERROR, "unknown-removal", message, file)

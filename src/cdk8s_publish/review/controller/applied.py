@@ -43,8 +43,8 @@ class Applied(NamedTuple):
 class Removals(NamedTuple):
     """What is applied now and would no longer be, by Flux and by Argo CD alone, and what may be.
 
-    `unknown` are places of which nobody can say what would go with them. `staying` counts the resources that stay, of
-    those in files that differ; those in `common` files have not been looked at.
+    `unknown` are places of which nobody can say what would go with them, those that go and those that come. `staying`
+    counts the resources that stay, of those in files that differ; those in `common` files have not been looked at.
     """
 
     resources: tuple[Manifest, ...]
@@ -103,10 +103,13 @@ def removals(before: Reading, after: Reading, parse: ParseFile) -> Removals:
         removed_from_argo += _missing(ours.argo_only, theirs.argo_only)
         count += len(ours.resources)
     still_unknown = {(one.file, one.mark) for one in come.unknown}
+    hidden = [one for one in gone.unknown if one.mark and (one.file, one.mark) not in still_unknown]
+    was_taking = {(one.file, one.taking) for one in gone.unknown}
+    taking = [one for one in come.unknown if one.taking and (one.file, one.taking) not in was_taking]
     return Removals(
         resources=tuple(removed),
         argo_only=tuple(removed_from_argo),
-        unknown=tuple(one for one in gone.unknown if one.mark and (one.file, one.mark) not in still_unknown),
+        unknown=tuple(dict.fromkeys((*hidden, *(taking if before.files else ())))),
         staying=count - len(removed),
         common={path: blob for path, blob in before.files.items() if path not in old.files},
     )

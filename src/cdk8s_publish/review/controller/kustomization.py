@@ -36,6 +36,15 @@ _NEVER_NAMES = frozenset(
 )
 """Fields that change objects, but neither which ones there are nor their names."""
 
+GENERATORS = frozenset({"configmapgenerator", "secretgenerator", "generatoroptions"})
+"""Fields that add objects of the names they give, and take none away."""
+
+PATCHES = frozenset({"patches", "patchesstrategicmerge", "patchesjson6902"})
+_MOVES = re.compile(
+    r"\$patch|allow(?:Name|Kind)Change|[\"'\s]/(?:metadata(?:/name(?:space)?)?|kind|apiVersion)?(?=[\"'\s,}]|$)"
+    r"|path[\"']?\s*:\s*(?:\"\"|'')"
+)
+
 _FIELDS = frozenset(
     name.lower()
     for name in (
@@ -158,11 +167,21 @@ def _list_fault(listed: Node | None, entries: tuple[str, ...]) -> str:
     return "" if all(entries) else "`resources` holds something that is not a string"
 
 
+def patch_moves(text: str) -> bool:
+    """Whether a patch may delete an object, or change its name, namespace or kind.
+
+    `text` is a patch, or a line of how it is given. Everything else that patches do leaves the object where it is.
+    """
+    return _MOVES.search(text) is not None
+
+
 def _settings(others: Mapping[str, Node]) -> Iterator[tuple[str, str]]:
     for name in sorted(others.keys() - _NEVER_NAMES):
+        only_names = name.lower() in GENERATORS
         yield name, ""
         for path, leaf in leaves(others[name]):
-            yield "/".join((name, *path)), leaf.value
+            if not only_names or path[-1] in {"name", "namespace"}:
+                yield "/".join((name, *path)), leaf.value
 
 
 def _has_content(top: Mapping[str, Node]) -> bool:

@@ -12,10 +12,17 @@ import posixpath
 import re
 from bisect import bisect_left
 from collections import defaultdict
+from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 from cdk8s_publish.model import MANIFEST_SUFFIXES
-from cdk8s_publish.review.controller.kustomization import Kustomization, read_kustomization
+from cdk8s_publish.review.controller.kustomization import (
+    GENERATORS,
+    PATCHES,
+    Kustomization,
+    patch_moves,
+    read_kustomization,
+)
 from cdk8s_publish.review.controller.paths import clone_fault, listing_fault, unpack_fault
 from cdk8s_publish.review.controller.source_ignore import IGNORE_FILE, read_ignore_files
 from cdk8s_publish.review.manifests import KUSTOMIZATION_FILES
@@ -40,7 +47,8 @@ class Unknown(NamedTuple):
 
     `file` is a path from the root of the branch, `rule` the name of the rule that is about this. With an `is_fault`
     controllers apply nothing at all; otherwise they do, and what, we can't tell. `mark` is empty where no resource can
-    hide behind that, and else equal in two states that hide the same.
+    hide behind that, and else equal in two states that hide the same. `taking` is the same for what may take away, or
+    rename, a resource that is listed elsewhere.
     """
 
     file: str
@@ -48,6 +56,7 @@ class Unknown(NamedTuple):
     reason: str
     is_fault: bool
     mark: str = ""
+    taking: str = ""
 
 
 class Reading(NamedTuple):
@@ -187,11 +196,25 @@ class _Reader:
         if not found.others:
             return
         reason = f"it uses {', '.join(f'`{name}`' for name in found.others)}, which is not followed"
-        mark = hashlib.sha256()
-        for place, value in found.settings:
-            files = self._named(posixpath.join(posixpath.dirname(path), value)) if value else []
-            mark.update(repr((place, value, files)).encode(errors="surrogateescape"))
-        yield Unknown(path, "not-followed", reason, is_fault=False, mark=mark.hexdigest() if found.settings else "")
+        hiding, taking = [], []
+        for name, settings in groupby(found.settings, lambda setting: setting[0].partition("/")[0].lower()):
+            told = [(place, value, self._files_of(path, value)) for place, value in settings]
+            if name in PATCHES and not self._moves(told):
+                continue
+            hiding += told
+            taking += [] if name in GENERATORS else told
+        yield Unknown(path, "not-followed", reason, is_fault=False, mark=_digest(hiding), taking=_digest(taking))
+
+    def _files_of(self, path: str, value: str) -> list[tuple[str, Sha]]:
+        return self._named(posixpath.join(posixpath.dirname(path), value)) if value else []
+
+    def _moves(self, told: Iterable[tuple[str, str, list[tuple[str, Sha]]]]) -> bool:
+        """Whether any of these patches does more than change what is in an object."""
+        for place, value, files in told:
+            contents = (self._branch.read(file).decode(errors="replace") for file, _ in files)
+            if any(map(patch_moves, (place, value, *contents))):
+                return True
+        return False
 
     def _named(self, path: str) -> list[tuple[str, Sha]]:
         """Return the files that a setting of a kustomization file may mean: one, or those of a folder."""
@@ -313,3 +336,7 @@ def _folders(files: Iterable[str]) -> set[str]:
             found.add(folder)
             folder = folder.rpartition("/")[0]
     return found
+
+
+def _digest(told: list[tuple[str, str, list[tuple[str, Sha]]]]) -> str:
+    return hashlib.sha256(repr(told).encode(errors="surrogateescape")).hexdigest() if told else ""
