@@ -35,7 +35,7 @@ _URL_SAFE = str.maketrans("+/", "-_")
 """From base64 to its alphabet for URLs and file names (RFC 4648, section 5)."""
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 """What a text begins with whose letters are two bytes each."""
-_SECRET = re.compile(rb"Secret(?<![A-Za-z0-9_]Secret)(?:Generator)?(?![A-Za-z0-9_])")
+_SECRET = re.compile(rb"Secret(?<![A-Za-z0-9_]Secret)(?:Generator|List)?(?![A-Za-z0-9_])")
 _ESCAPE = re.compile(rb"\\[xuU\r\n]")
 _REMEMBERED_LINES = 1 << 15
 """Manifests repeat their lines, so that many are looked through once."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-LOG_TIMEOUT_S = 10
+LOG_TIMEOUT_S = 60
 TOKEN = "s3cr3t-t0ken-of-the-server"
 # The user names that GitHub's and GitLab's documentation tell people to give together with a token.
 USERS = ("git", "x-access-token", "gitlab-ci-token", "oauth2", "token")

@@ -197,6 +197,13 @@ def test_removals__of_what_could_not_be_read_before_either() -> None:
     [
         ("patches: [{path: p.yaml}]", "patches: [{path: p.yaml}]", False),
         ("patches: [{path: p.yaml}]", "", True),
+        ("patches: [{path: q.yaml}]", "", False),
+        ("patches: [{patch: '- {op: add, path: /metadata/labels, value: {}}'}]", "", False),
+        ("patches: [{patch: '- {op: replace, path: /metadata/name, value: y}'}]", "", True),
+        ("configMapGenerator: [{name: x, literals: [a=1]}]", "configMapGenerator: [{name: x, literals: [a=2]}]", False),
+        ("", "patches: [{path: p.yaml}]", True),
+        ("", "patches: [{path: q.yaml}]", False),
+        ("", "configMapGenerator: [{name: x}]", False),
         ("configMapGenerator: [{name: x}, {name: y}]", "configMapGenerator: [{name: x}]", True),
         ("images: [{name: x, newTag: '1'}]", "images: [{name: x, newTag: '2'}]", False),
         ("labels: []", "", False),
@@ -207,7 +214,9 @@ def test_removals__of_what_could_not_be_read_before_either() -> None:
 def test_removals__behind_a_kustomization_file_that_is_not_followed(
     before: str, after: str, *, is_unknown: bool
 ) -> None:
-    first, second = ({"kustomization.yaml": f"namePrefix: x\n{text}\n", "p.yaml": "x"} for text in (before, after))
+    beside = {"p.yaml": "$patch: delete\n", "q.yaml": "spec: {replicas: 2}\n", "a.yaml": A}
+    head = "resources: [a.yaml]\n" if "resources" not in before else ""
+    first, second = ({"kustomization.yaml": f"namePrefix: x\n{head}{text}\n", **beside} for text in (before, after))
     assert bool(Compared(first, second).unknown) is is_unknown
 
 

@@ -223,6 +223,8 @@ def test_apply__keeps_every_finding_and_a_consent_never_makes_one_worse(
         "Allow: none",
         "Allow: removal-budget no",
         "Allow: removal-budget False.",
+        "Allow: precious-removal:Namespace/shop not yet, wait for Bob",
+        "Allow: removal-budget Don't, before Bob agrees",
         "Allow: removal-budget none",
         "Allow:",
         "Allow: <rule> <reason>",
@@ -232,6 +234,12 @@ def test_apply__keeps_every_finding_and_a_consent_never_makes_one_worse(
 )
 def test_trailer__that_says_no_is_none(trailer: str) -> None:
     assert consents_of([commit(trailer)]) == ((), ())
+
+
+@pytest.mark.parametrize("reason", ["no longer needed", "not used any more", "never used", "Bob waited for it"])
+def test_trailer__with_a_reason_that_sounds_like_no_is_one(reason: str) -> None:
+    given, _ = consents_of([commit(f"Allow: removal-budget {reason}")])
+    assert [str(one.rule) for one in given] == ["removal-budget"]
 
 
 @pytest.mark.parametrize(

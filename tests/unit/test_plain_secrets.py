@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 SECRET = resource("s", kind="Secret", rest="stringData: {p: hunter2}\n")
 OBJECT = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "stringData": {"p": "hunter2"}}
+RAW = {"metadata": {"name": "s"}, "data": {"p": "aHVudGVyMg=="}}
 HEAD = b"apiVersion: v1\nkind: Secret\nmetadata:\n  name: s\n"
 ENCRYPTED = "ENC[AES256_GCM,data:iVx/hA==,iv:q0+hbDdD0qKbZ9XgHRBqz8pW4m5bRQ==,tag:4hJ5aVb+Zy2Q3w==,type:str]"
 SOPS = f"sops:\n  lastmodified: '2026-01-01T00:00:00Z'\n  mac: {ENCRYPTED}\n  version: 3.9.0\n"
@@ -100,6 +101,8 @@ def test_secret__with_a_value_is_found(rendering: Rendering, document: bytes, *,
         ("s.yaml", json.dumps({"apiVersion": "v1", "kind": "List", "items": [OBJECT]}).encode()),
         ("s.json", json.dumps({"apiVersion": "v1", "kind": "List", "items": [OBJECT]}).encode()),
         ("s.json", json.dumps({"apiVersion": "v1", "kind": "SecretList", "items": [OBJECT]}).encode()),
+        ("s.json", json.dumps({"apiVersion": "v1", "kind": "SecretList", "items": [RAW]}).encode()),
+        ("s.yaml", HEAD.replace(b"v1", b"/v1") + b"stringData: {p: hunter2}\n"),
         ("s.yaml", resource("o", kind="Object", version="x.io/v1", rest=f"spec: {{manifest: {json.dumps(OBJECT)}}}\n")),
     ],
 )

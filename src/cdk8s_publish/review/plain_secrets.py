@@ -86,7 +86,11 @@ def find_all(root: Node) -> Iterator[PlainSecret]:
         path, node = stack.pop()
         if isinstance(node, MappingNode):
             told = _fields(node)
-            yield from _secret(path, told, is_encrypted=is_encrypted)
+            if _is_secret(told):
+                yield from _secret(path, told, is_encrypted=is_encrypted)
+            for index, item in enumerate(map(_fields, _items(told.get("items", ())))):
+                if _is_item_of_secrets(told, item):
+                    yield from _secret((*path, "items", str(index)), item, is_encrypted=is_encrypted)
             yield from _generated(path, told)
             yield from _patched(path, told)
             stack += [
@@ -234,13 +238,19 @@ def _is_encrypted(told: Mapping[str, Sequence[Node]]) -> bool:
 
 
 def _is_secret(told: Mapping[str, Sequence[Node]]) -> bool:
-    is_of_a_group = any("/" in version for version in _texts(told.get("apiVersion", ())))
-    return "Secret" in _texts(told.get("kind", ())) and not is_of_a_group
+    return "Secret" in _texts(told.get("kind", ())) and not _is_of_a_group(told)
+
+
+def _is_of_a_group(told: Mapping[str, Sequence[Node]]) -> bool:
+    return any(version.rpartition("/")[0] for version in _texts(told.get("apiVersion", ())))
+
+
+def _is_item_of_secrets(told: Mapping[str, Sequence[Node]], item: Mapping[str, Sequence[Node]]) -> bool:
+    """Whether a list says of its item, which says nothing itself, that it is a Secret."""
+    return "SecretList" in _texts(told.get("kind", ())) and not _is_of_a_group(told) and "kind" not in item
 
 
 def _secret(path: tuple[str, ...], told: Mapping[str, Sequence[Node]], *, is_encrypted: bool) -> Iterator[PlainSecret]:
-    if not _is_secret(told):
-        return
     is_encrypted = is_encrypted or _is_encrypted(told)
     metadata = _below(told, "metadata")
     data = [

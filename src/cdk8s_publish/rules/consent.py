@@ -29,6 +29,7 @@ _SHORT = 12
 _PATTERN = re.compile(r"[^/\s,]+(?:/[^/\s,]+){1,2}")
 _NOT_IN_PATTERN = re.compile(r"[\s,/`]+|:+$")
 _NO = frozenset({"no", "false", "none", "never", "off"})
+_NOT_YET = re.compile(r"not (?:yet|now|allowed|approved|agreed|ok|okay)\b|(?:do not|don'?t|wait)\b", re.IGNORECASE)
 _PLACEHOLDER = re.compile(r"<.*>|\[.*\]|\{.*\}|reason|todo|tbd|\W*", re.IGNORECASE)
 _OLD_TRAILER = "allow-removals"
 
@@ -189,7 +190,8 @@ def _resource_fault(rule: Rule, resource: str) -> str:
 def _is_consent(key: str, words: str, reason: str) -> bool:
     """Whether a trailer means to allow something."""
     says_no = any(text.lower().strip(" .!") in _NO for text in (words, reason))
-    return key.lower() in {TRAILER, _OLD_TRAILER} and not says_no and not _PLACEHOLDER.fullmatch(words)
+    is_meant = not (says_no or _NOT_YET.match(reason))
+    return key.lower() in {TRAILER, _OLD_TRAILER} and is_meant and not _PLACEHOLDER.fullmatch(words)
 
 
 def _flaw(key: str, words: str, reason: str) -> str:

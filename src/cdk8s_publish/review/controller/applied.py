@@ -102,17 +102,24 @@ def removals(before: Reading, after: Reading, parse: ParseFile) -> Removals:
         removed += _missing(ours.resources, theirs.resources)
         removed_from_argo += _missing(ours.argo_only, theirs.argo_only)
         count += len(ours.resources)
-    still_unknown = {(one.file, one.mark) for one in come.unknown}
-    hidden = [one for one in gone.unknown if one.mark and (one.file, one.mark) not in still_unknown]
-    was_taking = {(one.file, one.taking) for one in gone.unknown}
-    taking = [one for one in come.unknown if one.taking and (one.file, one.taking) not in was_taking]
     return Removals(
         resources=tuple(removed),
         argo_only=tuple(removed_from_argo),
-        unknown=tuple(dict.fromkeys((*hidden, *(taking if before.files else ())))),
+        unknown=_unknown(gone, come) if before.files or gone.unknown else (),
         staying=count - len(removed),
         common={path: blob for path, blob in before.files.items() if path not in old.files},
     )
+
+
+def _unknown(gone: Applied, come: Applied) -> tuple[Unknown, ...]:
+    """Return the places that hid something before and no longer do, and those that may take away what is listed."""
+    before, after = ({(one.file, one.mark) for one in side.unknown} for side in (gone, come))
+    generated = {(one.file, name) for one in come.unknown for name in one.generated}
+    hidden = [one for one in gone.unknown if one.mark and (one.file, one.mark) not in after]
+    hidden += [one for one in gone.unknown if not generated.issuperset((one.file, name) for name in one.generated)]
+    taking = [one for one in come.unknown if one.is_taking and one.mark and (one.file, one.mark) not in before]
+    by_file = {one.file: one for one in (*taking, *hidden)}
+    return tuple(by_file.values())
 
 
 def count_staying(found: Removals, parse: ParseFile, enough: int) -> int:

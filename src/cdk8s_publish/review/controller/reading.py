@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     ReadFile = Callable[[str], bytes]
     """Returns the contents of a file, by its path from the root of the branch."""
 
+    _Told = tuple[str, str, list[tuple[str, Sha]]]
+    """Where something is said in a kustomization file, what, and the files that this may mean."""
+
 MAX_DEPTH = 50
 """So many kustomization files that list one another are followed."""
 
@@ -47,8 +50,8 @@ class Unknown(NamedTuple):
 
     `file` is a path from the root of the branch, `rule` the name of the rule that is about this. With an `is_fault`
     controllers apply nothing at all; otherwise they do, and what, we can't tell. `mark` is empty where no resource can
-    hide behind that, and else equal in two states that hide the same. `taking` is the same for what may take away, or
-    rename, a resource that is listed elsewhere.
+    hide behind that, and else equal in two states that hide the same. `is_taking` says that it may also take away, or
+    rename, a resource that is listed elsewhere. `generated` are names of objects that are made there.
     """
 
     file: str
@@ -56,7 +59,8 @@ class Unknown(NamedTuple):
     reason: str
     is_fault: bool
     mark: str = ""
-    taking: str = ""
+    is_taking: bool = False
+    generated: frozenset[str] = frozenset()
 
 
 class Reading(NamedTuple):
@@ -196,19 +200,23 @@ class _Reader:
         if not found.others:
             return
         reason = f"it uses {', '.join(f'`{name}`' for name in found.others)}, which is not followed"
-        hiding, taking = [], []
+        hiding: list[_Told] = []
+        generated: set[str] = set()
         for name, settings in groupby(found.settings, lambda setting: setting[0].partition("/")[0].lower()):
             told = [(place, value, self._files_of(path, value)) for place, value in settings]
-            if name in PATCHES and not self._moves(told):
-                continue
-            hiding += told
-            taking += [] if name in GENERATORS else told
-        yield Unknown(path, "not-followed", reason, is_fault=False, mark=_digest(hiding), taking=_digest(taking))
+            if name in GENERATORS:
+                generated.update(f"{name} {value}" for _, value, _ in told)
+            elif name not in PATCHES or self._moves(told):
+                hiding += told
+        mark = hashlib.sha256(repr(hiding).encode(errors="surrogateescape")).hexdigest() if hiding else ""
+        yield Unknown(
+            path, "not-followed", reason, is_fault=False, mark=mark, is_taking=True, generated=frozenset(generated)
+        )
 
     def _files_of(self, path: str, value: str) -> list[tuple[str, Sha]]:
         return self._named(posixpath.join(posixpath.dirname(path), value)) if value else []
 
-    def _moves(self, told: Iterable[tuple[str, str, list[tuple[str, Sha]]]]) -> bool:
+    def _moves(self, told: Iterable[_Told]) -> bool:
         """Whether any of these patches does more than change what is in an object."""
         for place, value, files in told:
             contents = (self._branch.read(file).decode(errors="replace") for file, _ in files)
@@ -336,7 +344,3 @@ def _folders(files: Iterable[str]) -> set[str]:
             found.add(folder)
             folder = folder.rpartition("/")[0]
     return found
-
-
-def _digest(told: list[tuple[str, str, list[tuple[str, Sha]]]]) -> str:
-    return hashlib.sha256(repr(told).encode(errors="surrogateescape")).hexdigest() if told else ""
