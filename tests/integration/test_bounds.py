@@ -71,6 +71,7 @@ def measured(cli: Cli, checkout: Checkout, app: str, *args: str) -> Outcome:
     return outcome
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("app", "words"),
     [

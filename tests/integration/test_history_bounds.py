@@ -26,6 +26,7 @@ def large_history(checkout: Checkout, cli: Cli, size: int) -> None:
     checkout.render({"web.yaml": config_map("web", "2"), "db.yaml": config_map("db")}, "Small")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("can_filter", [False, True], ids=["whole", "filtered"])
 def test_history__that_a_server_sends_with_large_files_is_cut_off__d15(
     checkout: Checkout, cli: Cli, tmp_path: Path, *, can_filter: bool
