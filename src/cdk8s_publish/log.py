@@ -88,15 +88,18 @@ class Console:
 
     def line(self, text: str) -> None:
         """Print one line, whatever is in the text, and none that the CI product obeys."""
-        shown = _cut(on_one_line(self.redact(text)))
-        with self._lock:
-            self._print(shown if self._is_fenced else self._dialect.plain(shown))
+        self._show(self.redact(text))
 
     def text(self, text: str) -> None:
         """Print the lines of a text."""
         with self._lock:
             for line in self.redact(text).split("\n"):  # as a whole, for a secret may have several lines
-                self.line(line)
+                self._show(line)
+
+    def _show(self, line: str) -> None:
+        shown = _cut(on_one_line(line))
+        with self._lock:
+            self._print(shown if self._is_fenced else self._dialect.plain(shown))
 
     def annotate(self, level: Level, message: str) -> None:
         """Put a one-line message on the job's page."""
@@ -208,13 +211,10 @@ class Console:
             self._spinner = ""
 
 
-def _cut(text: str) -> str:
-    """Shorten the lines that no log can show. Secrets must be gone: a part of one is not found any more."""
-    if len(text) <= LINE_LIMIT:
-        return text
-    lines = text.split("\n")
-    cut = (f"{line[:LINE_LIMIT]}… {len(line) - LINE_LIMIT:,} more characters" for line in lines)
-    return "\n".join(short if len(line) > LINE_LIMIT else line for line, short in zip(lines, cut, strict=True))
+def _cut(line: str) -> str:
+    """Shorten a line that no log can show. Secrets must be gone: a part of one is not found any more."""
+    more = len(line) - LINE_LIMIT
+    return f"{line[:LINE_LIMIT]}… {more:,} more characters" if more > 0 else line
 
 
 def silence(stream: TextIO) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cdk8s_publish.ci.provider import CIContext
+from cdk8s_publish.json_object import json_object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -111,11 +111,11 @@ class GitHub:
                 stream.write(text)
 
 
-def _event(environ: Mapping[str, str]) -> object:
+def _event(environ: Mapping[str, str]) -> Mapping[str, object]:
     try:
-        return json.loads(Path(environ["GITHUB_EVENT_PATH"]).read_bytes())
-    except (KeyError, OSError, ValueError, RecursionError):
-        return None
+        return json_object(Path(environ["GITHUB_EVENT_PATH"]).read_bytes())
+    except (KeyError, OSError):
+        return {}
 
 
 def _broken(match: re.Match[str]) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from cdk8s_publish.review.manifests import role
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Hashable, Mapping
 
     from cdk8s_publish.model import Folder, RenderedFile, RenderedManifests, Sha
 
@@ -39,7 +39,7 @@ def delta(rendered: RenderedManifests, folder: Folder) -> Delta:
     moved = {file.path: file.blob for file in rendered.files if folder.files.get(file.path) != file.blob}
     unmoved = {file.path for file in rendered.files} - moved.keys()
     left = {path: folder.files[path] for path in sorted(folder.files.keys() - unmoved)}
-    changed, gone = _unpaired(moved, left), _unpaired(left, moved)
+    changed, gone = unpaired(moved, left, _content), unpaired(left, moved, _content)
     kept = tuple(file for file in rendered.files if file.path not in changed)
     altered = tuple(file for file in rendered.files if file.path in changed)
     return Delta(rendered, folder, kept, altered, gone, moved=bool(moved or left))
@@ -58,17 +58,19 @@ def leaves_folder(before: str, after: str) -> bool:
     return top_folder(before) not in {"", top_folder(after)}
 
 
-def _unpaired(files: Mapping[str, Sha], others: Mapping[str, Sha]) -> dict[str, Sha]:
-    """Return the files that are left when each of the others has taken one that it was only renamed to, or from."""
-    spare = Counter(_content(path, blob) for path, blob in others.items())
-    unpaired = {}
+def unpaired(
+    files: Mapping[str, Sha], others: Mapping[str, Sha], content: Callable[[str, Sha], Hashable]
+) -> dict[str, Sha]:
+    """Return the files that are left when each of the others has taken one with the same content."""
+    spare = Counter(content(path, blob) for path, blob in others.items())
+    left = {}
     for path, blob in files.items():
-        content = _content(path, blob)
-        if spare[content]:
-            spare[content] -= 1
+        key = content(path, blob)
+        if spare[key]:
+            spare[key] -= 1
         else:
-            unpaired[path] = blob
-    return unpaired
+            left[path] = blob
+    return left
 
 
 def _content(path: str, blob: Sha) -> tuple[Sha, str, str]:

@@ -210,8 +210,8 @@ class Repository:
             specs = (f"+{name}:{_TIP if name == ref else _NOTES}" for name in present)
             self._fetch(doing, *specs, options=("--update-shallow", f"--depth={depth}"))
         objects = dict(self._fetched()) if present else {}
-        notes = objects[_NOTES][0] if NOTES_REF in found else None
-        annotations = self._annotations() if notes else {}
+        notes, listing = objects[_NOTES] if NOTES_REF in found else (None, None)
+        annotations = {} if listing is None else self._annotations(listing)
         if ref not in found:
             return Tip(branch, notes=notes, default_branch=default, others=others, alias=alias)
         sha, tree = objects[_TIP]
@@ -221,7 +221,7 @@ class Repository:
         return Tip(branch, sha, tree, notes, default, entries, recorded, note, annotated, others, alias)
 
     def _fetched(self) -> Iterator[tuple[str, tuple[Sha, Sha]]]:
-        """Yield name, commit and tree of each ref that was fetched."""
+        """Yield name, commit and tree of each ref that was fetched; the tree is empty where a ref holds no commit."""
         out = self._git.out("for-each-ref", "--format=%(refname) %(objectname) %(tree)", _TIP, _NOTES)
         for line in out.decode().splitlines():
             name, sha, tree = line.split(" ")
@@ -254,18 +254,17 @@ class Repository:
         )
         return tuple(folder._replace(fingerprint=fingerprints.get(folder.path, "")) for folder in found)
 
-    def _annotations(self) -> dict[Sha, Sha]:
-        """Return the notes that were fetched, by the commit that they are on.
+    def _annotations(self, tree: Sha) -> dict[Sha, Sha]:
+        """Return the notes that were fetched, by the commit that they are on; `tree` is empty where that is no commit.
 
         Raises:
             BranchError: the ref holds something else than notes, on which ours would be put.
 
         """
-        code, out, _ = self._git.run("ls-tree", "-r", "-z", f"{_NOTES}^{{tree}}")
-        is_commit = self._git.out("cat-file", "-t", _NOTES) == b"commit\n"
-        found = hydrator.below(out.split(b"\0")[:-1], "")
+        listed = self._git.out("ls-tree", "-r", "-z", tree) if tree else b""
+        found = hydrator.below(listed.split(b"\0")[:-1], "")
         notes = {Sha(path.replace("/", "")): note for path, note in found.items()}
-        if code or not is_commit or not all(map(_SHA.fullmatch, notes)):
+        if not tree or not all(map(_SHA.fullmatch, notes)):
             url = shlex.quote(self.remote.url)
             raise BranchError(
                 f"`{NOTES_REF}` of the repository holds something else than notes.",

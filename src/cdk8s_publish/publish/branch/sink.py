@@ -172,8 +172,10 @@ class BranchSink:
         return tuple(other.path for other in others if other.directory in new and self._has_our_source(other))
 
     def _has_our_source(self, folder: Folder) -> bool:
-        is_same = urls.normal(folder.source_url) == urls.normal(self._origin.url)
-        return is_same and folder.source_ref in {"", self._origin.revision.ref}
+        return self._is_from_our_repository(folder) and folder.source_ref in {"", self._origin.revision.ref}
+
+    def _is_from_our_repository(self, folder: Folder) -> bool:
+        return urls.normal(folder.source_url) == urls.normal(self._origin.url)
 
     def _is_still_there(self, folder: Folder) -> bool:
         if not self._origin.holds_app(folder.directory or "."):
@@ -188,7 +190,7 @@ class BranchSink:
         return True
 
     def _was_ours(self, folder: Folder) -> bool:
-        if urls.normal(folder.source_url) != urls.normal(self._origin.url) or not folder.directory:
+        if not self._is_from_our_repository(folder) or not folder.directory:
             return False
         if folder.path != self.claim.path_of(folder.directory):
             return False

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from cdk8s_publish.model import Trait
 from cdk8s_publish.review.controller import kustomization
 from cdk8s_publish.review.controller.reading import Reading, Unknown
-from cdk8s_publish.review.delta import top_folder
+from cdk8s_publish.review.delta import top_folder, unpaired
 from cdk8s_publish.review.identity import NO_SCOPES, by_identity, scopes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from cdk8s_publish.model import Manifest, ResourceId, Sha
     from cdk8s_publish.review.identity import Scopes
@@ -59,8 +59,7 @@ def applied(reading: Reading, parse: ParseFile, known: Scopes = NO_SCOPES) -> Ap
 
     `known` are scopes of custom kinds; those that are not among them are taken from what is applied.
     """
-    parsed = {path: parse(path, blob) for path, blob in reading.files.items()}
-    manifests = [manifest for one in parsed.values() for manifest in one.manifests]
+    manifests = [manifest for path, blob in reading.files.items() for manifest in parse(path, blob).manifests]
     for_argo = [manifest for path, blob in reading.argo_only.items() for manifest in parse(path, blob).manifests]
     custom = {**scopes([*manifests, *for_argo]), **known}
     documents = by_identity(manifests, custom)
@@ -70,7 +69,7 @@ def applied(reading: Reading, parse: ParseFile, known: Scopes = NO_SCOPES) -> Ap
         argo_only=_first(by_identity(for_argo, custom)),
         left_out=tuple(filter(is_left_out, manifests)),
         repeated=tuple(manifest for same in documents.values() for manifest in same[1:]),
-        unknown=(*reading.unknown, *_unknown_documents(parsed, reading.files)),
+        unknown=_places(reading, parse),
     )
 
 
@@ -91,7 +90,8 @@ def removals(before: Reading, after: Reading, parse: ParseFile) -> Removals:
     parse = cache(parse)
     old, new = _without(before, after), _without(after, before)
     custom = scopes([*_manifests(old, parse), *_manifests(new, parse)])
-    gone, come = applied(old, parse, custom), applied(new, parse, custom)
+    come = applied(new, parse, custom)
+    gone_unknown = _places(old, parse)
     removed: list[Manifest] = []
     removed_from_argo: list[Manifest] = []
     count = 0
@@ -105,19 +105,19 @@ def removals(before: Reading, after: Reading, parse: ParseFile) -> Removals:
     return Removals(
         resources=tuple(removed),
         argo_only=tuple(removed_from_argo),
-        unknown=_unknown(gone, come) if before.files or gone.unknown else (),
+        unknown=_unknown(gone_unknown, come.unknown) if before.files or gone_unknown else (),
         staying=count - len(removed),
         common={path: blob for path, blob in before.files.items() if path not in old.files},
     )
 
 
-def _unknown(gone: Applied, come: Applied) -> tuple[Unknown, ...]:
+def _unknown(gone: Sequence[Unknown], come: Sequence[Unknown]) -> tuple[Unknown, ...]:
     """Return the places that hid something before and no longer do, and those that may take away what is listed."""
-    before, after = ({(one.file, one.mark) for one in side.unknown} for side in (gone, come))
-    generated = {(one.file, name) for one in come.unknown for name in one.generated}
-    hidden = [one for one in gone.unknown if one.mark and (one.file, one.mark) not in after]
-    hidden += [one for one in gone.unknown if not generated.issuperset((one.file, name) for name in one.generated)]
-    taking = [one for one in come.unknown if one.is_taking and one.mark and (one.file, one.mark) not in before]
+    before, after = ({(one.file, one.mark) for one in side} for side in (gone, come))
+    generated = {(one.file, name) for one in come for name in one.generated}
+    hidden = [one for one in gone if one.mark and (one.file, one.mark) not in after]
+    hidden += [one for one in gone if not generated.issuperset((one.file, name) for name in one.generated)]
+    taking = [one for one in come if one.is_taking and one.mark and (one.file, one.mark) not in before]
     by_file = {one.file: one for one in (*taking, *hidden)}
     return tuple(by_file.values())
 
@@ -134,21 +134,12 @@ def count_staying(found: Removals, parse: ParseFile, enough: int) -> int:
 
 def _without(reading: Reading, other: Reading) -> Reading:
     """Return a reading without the files that the other one reads with the same contents, under any name."""
-    folder = reading.folder
-    files = _differing(reading.files, other.files, folder)
-    return reading._replace(files=files, argo_only=_differing(reading.argo_only, other.argo_only, folder))
 
+    def content(path: str, blob: Sha) -> tuple[Sha, str]:
+        return blob, _top(path, reading.folder)
 
-def _differing(ours: Mapping[str, Sha], theirs: Mapping[str, Sha], folder: str) -> dict[str, Sha]:
-    spare = Counter((blob, _top(path, folder)) for path, blob in theirs.items())
-    differing = {}
-    for path, blob in ours.items():
-        content = blob, _top(path, folder)
-        if spare[content]:
-            spare[content] -= 1
-        else:
-            differing[path] = blob
-    return differing
+    files = unpaired(reading.files, other.files, content)
+    return reading._replace(files=files, argo_only=unpaired(reading.argo_only, other.argo_only, content))
 
 
 def _top(path: str, folder: str) -> str:
@@ -181,13 +172,19 @@ def _first(documents: Mapping[ResourceId, list[Manifest]]) -> dict[ResourceId, M
     return {key: same[0] for key, same in documents.items()}
 
 
-def _unknown_documents(parsed: Mapping[str, Parsed], blobs: Mapping[str, Sha]) -> Iterator[Unknown]:
-    for path, one in parsed.items():
+def _places(reading: Reading, parse: ParseFile) -> tuple[Unknown, ...]:
+    """Return the places of which it can't be said what is applied."""
+    return (*reading.unknown, *_unknown_documents(reading, parse))
+
+
+def _unknown_documents(reading: Reading, parse: ParseFile) -> Iterator[Unknown]:
+    for path, blob in reading.files.items():
+        one = parse(path, blob)
         for finding in one.findings:
             # A document that parses and is no resource hides none.
-            mark = blobs[path] if finding.rule == "invalid-yaml" else ""
+            mark = blob if finding.rule == "invalid-yaml" else ""
             yield Unknown(path, finding.rule, finding.message, is_fault=True, mark=mark)
         for manifest in one.manifests:
             if Trait.RENAMED in manifest.traits:
                 reason = f"kustomize puts a hash behind the name of {manifest.resource}"
-                yield Unknown(path, "not-followed", reason, is_fault=False, mark=blobs[path])
+                yield Unknown(path, "not-followed", reason, is_fault=False, mark=blob)
